@@ -1,0 +1,79 @@
+"""What happens to freshly installed packages: the needless parts go, the rest is compiled and tried."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from layout import SetupError, remove
+
+# What no program needs at run time: folders by name, files by ending, and a few by their place.
+UNNEEDED_FOLDERS = {"tests", "test", "include", "bin", "sboms"}
+UNNEEDED_ENDINGS = {".pyi", ".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp", ".f", ".f90", ".a", ".lib"}
+UNNEEDED_PLACES = (
+    "numpy/distutils",
+    "numpy/f2py",
+    "numpy/_core/lib",
+    "numpy/random/_examples",
+    "onnxruntime/datasets",
+    "onnxruntime/quantization",
+    "onnxruntime/tools",
+    "onnxruntime/transformers",
+    # On Linux a second copy, for programs in C: the Python module holds the library and does not link to it.
+    "onnxruntime/capi/libonnxruntime.so.*",
+)
+# pip's own notes; direct_url.json and RECORD name places and files that are gone afterwards.
+UNNEEDED_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
+
+
+def slim(folder: Path) -> None:
+    """Delete tests, headers, type stubs, sources, scripts and pip's notes."""
+    for place in UNNEEDED_PLACES:
+        for path in folder.glob(place):
+            remove(path)
+    for path in sorted(folder.rglob("*")):
+        is_note = path.parent.suffix == ".dist-info" and path.name in UNNEEDED_NOTES
+        if (path.is_dir() and path.name in UNNEEDED_FOLDERS) or path.suffix in UNNEEDED_ENDINGS or is_note:
+            remove(path)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def compile_all(folder: Path, shown: Path) -> None:
+    """Compile to bytecode that is not compared with its source's time: a stick's file system changes times.
+
+    Args:
+        folder: the packages.
+        shown: the folder's later path as the bytecode tells it, so that no path of this machine is in it.
+    """
+    options = [
+        "-qq",
+        "-j",
+        "0",
+        "--invalidation-mode",
+        "unchecked-hash",
+        "-s",
+        str(folder),
+        "-p",
+        shown.as_posix(),
+    ]
+    # The exit code counts files that are no Python 3, which some packages carry as data.
+    subprocess.run([sys.executable, "-I", "-m", "compileall", *options, str(folder)], check=False)
+
+
+def check_imports(folders: list[Path]) -> None:
+    """Import everything at the top of the last folder, in a Python that sees only these folders.
+
+    Raises:
+        SetupError: something does not import.
+    """
+    entries = [path for path in folders[-1].iterdir() if not path.name.startswith("_")]
+    modules = sorted(path.stem for path in entries if path.suffix == ".py" or (path / "__init__.py").is_file())
+    code = f"import sys; sys.path[:0] = {[str(each) for each in folders]!r}; import {', '.join(modules)}"
+    command = [sys.executable, "-I", "-B", "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        remedy = "If this computer is a supported one, tell the makers of Face Finder."
+        raise SetupError(f"A package was installed and does not run here. {remedy}\n{result.stderr.strip()}")

@@ -1,0 +1,135 @@
+"""Locks, and the wheels that they name: from the index that pip is set up with into the cache, and installed.
+
+A line of a lock is a requirement that pip reads, and a comment that names the one file that fulfils it:
+
+    numpy==2.0.2 --hash=sha256:13e6...  # numpy-2.0.2-cp311-cp311-manylinux_2_17_x86_64.whl 19534895
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from layout import SetupError, megabytes, say
+from record import matches
+
+_LINE = re.compile(
+    r"(?P<pin>(?P<name>\S+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64}))"
+    r"  # (?P<file>\S+\.whl) (?P<size>\d+)"
+)
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One line of a lock: the requirement; the name, SHA-256 and bytes of the file that fulfils it."""
+
+    pin: str
+    name: str
+    version: str
+    sha256: str
+    file: str
+    size: int
+
+
+def read_lock(path: Path) -> list[Wheel]:
+    """Return the wheels of a lock.
+
+    Raises:
+        SetupError: the lock is missing, or a line is not a pinned wheel.
+    """
+    if not path.is_file():
+        raise SetupError(f"{path} is missing. It is part of the project: fetch the project again.")
+    wheels = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        found = _LINE.fullmatch(line)
+        if not found:
+            remedy = "`python3 bootstrap/lock.py` writes the locks."
+            raise SetupError(f"{path} has a line that is no pinned wheel: {line!r}. {remedy}")
+        pin, name, version, sha256, file, size = found.groups()
+        wheels.append(Wheel(pin, name, version, sha256, file, int(size)))
+    return wheels
+
+
+def install_wheels(lock: Path, cache: Path, target: Path) -> None:
+    """Install the wheels of a lock into an empty folder: exactly these files, nothing that they depend on."""
+    wheels = read_lock(lock)
+    folder = fetch_wheels(wheels, lock, cache)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pins = [f"{wheel.name} @ {(folder / wheel.file).as_uri()} --hash=sha256:{wheel.sha256}" for wheel in wheels]
+    options = ["--no-index", "--no-user", "--no-compile", "--no-warn-conflicts", "--target", str(target)]
+    exit_code, output = run_pip(["install", *options], pins, cache, [])
+    if exit_code:
+        raise SetupError(f"pip could not install the packages of {lock.name}:\n{output.strip()}")
+
+
+def fetch_wheels(wheels: list[Wheel], lock: Path, cache: Path) -> Path:
+    """Return the cache's folder of wheels, after each wheel lies there and its bytes are the pinned ones.
+
+    Raises:
+        SetupError: a wheel cannot be had, or pip's index has other bytes under its name.
+    """
+    folder = cache / "wheels"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [wheel for wheel in wheels if not matches(folder / wheel.file, wheel.sha256, wheel.size)]
+    if not missing:
+        return folder
+    for wheel in missing:
+        (folder / wheel.file).unlink(missing_ok=True)
+    say(f"  to download: {len(missing)} packages, {megabytes(sum(wheel.size for wheel in missing))}")
+    command = ["download", "--dest", str(folder)]
+    _, output = run_pip(command, [wheel.pin for wheel in missing], cache, missing)
+    for wheel in missing:
+        if not matches(folder / wheel.file, wheel.sha256, wheel.size):
+            raise SetupError(explain(wheel, lock, output))
+    return folder
+
+
+def run_pip(command: list[str], pins: list[str], cache: Path, expected: list[Wheel]) -> tuple[int, str]:
+    """Run pip on requirements with hashes; print a line for each expected wheel as pip comes to it.
+
+    Returns pip's exit code and what it printed.
+    """
+    requirements = cache / "requirements.txt"
+    requirements.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off"]
+    arguments = [*command, *options, "--no-input", "--requirement", str(requirements)]
+    waiting = {wheel.file: wheel for wheel in expected}
+    output = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "pip", *arguments],
+        # Not where the user happens to be: `-m` would look there for modules first.
+        cwd=cache,
+        env=os.environ | {"PIP_REQUIRE_VIRTUALENV": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            output.append(line)
+            for word in line.split():
+                if wheel := waiting.pop(word.rsplit("/", 1)[-1], None):
+                    say(f"    {wheel.name} {wheel.version}, {megabytes(wheel.size)}")
+    requirements.unlink()
+    return process.returncode, "".join(output)
+
+
+def explain(wheel: Wheel, lock: Path, output: str) -> str:
+    """Return what to tell the user about a wheel that did not arrive, from what pip said."""
+    if "No module named pip" in output:
+        remedy = "Install it (Debian, Ubuntu: sudo apt install python3-pip) and start again."
+        return f"{sys.executable} has no pip. {remedy}"
+    if found := re.search(r"Expected sha256\s+(\S+)\s+Got\s+(\S+)", output):
+        return (
+            f"{wheel.file} was refused: its bytes are not the pinned ones (SHA-256 {found[2]}; {lock.name} "
+            f"wants {found[1]}). Nothing was installed. Start again. If it stays so, the package index that "
+            "pip is set up with (`python3 -m pip config list`) serves a changed file: use another."
+        )
+    said = "\n".join(output.strip().splitlines()[-6:])
+    remedy = "Check the network and start again: what has arrived is kept."
+    return f"{wheel.file} could not be downloaded. {remedy} pip said:\n{said}"

@@ -1,0 +1,36 @@
+"""Face Finder: start here. Finds its own folder and packages, then hands over to lib/facefinder."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parent
+PLATFORMS = {
+    ("Linux", "x86_64"): "linux-x86_64",
+    ("Linux", "aarch64"): "linux-aarch64",
+    ("Darwin", "arm64"): "macos-arm64",
+    ("Windows", "AMD64"): "windows-x86_64",
+}
+
+
+def use_bundle() -> None:
+    """Put lib/ and this platform's vendored packages first on the search path, here and in worker processes."""
+    platform_name = PLATFORMS.get((platform.system(), platform.machine()), "")
+    vendor = HOME / "lib" / "vendor"
+    # A pack (deepface, say) lies beside the default packages in a folder of its own: linux-x86_64+deepface.
+    packs = sorted(str(folder) for folder in vendor.glob(f"{platform_name}+*"))
+    folders = [str(HOME / "lib"), str(vendor / platform_name), *packs]
+    sys.path[:0] = folders
+    # Workers are fresh interpreters: they get the same path, and nothing of the host's own packages.
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)
+    os.environ["PYTHONNOUSERSITE"] = "1"
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    sys.dont_write_bytecode = True
+
+
+if __name__ == "__main__":
+    use_bundle()
+    from facefinder.cli import main
+
+    sys.exit(main(sys.argv[1:], HOME))

@@ -1,0 +1,34 @@
+"""Arguments -> one of the commands; the only place that maps an exception to an exit code."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from facefinder import summary
+from facefinder.errors import FaceFinderError
+from facefinder.find import find
+from facefinder.progress import choose_progress
+from facefinder.settings import read_settings
+
+DONE, SOME_UNREADABLE, BUG = 0, 1, 10
+
+
+def main(arguments: Sequence[str], home: Path) -> int:
+    """Run the program from its folder `home`; returns the exit code (listed in errors.py and the README)."""
+    try:
+        settings = read_settings(arguments, home)
+        outcome = find(settings, choose_progress(settings.quiet))
+        print(summary.as_json(outcome, settings) if settings.json else "\n" + summary.in_words(outcome, settings))
+        failures = outcome.scan.problems or (outcome.copies and outcome.copies.failures)
+        return SOME_UNREADABLE if failures else DONE
+    except FaceFinderError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except Exception:  # noqa: BLE001 - a bug: say so in words, then the details for whoever mends it
+        traceback.print_exc()
+        print("\nThis is a mistake in the program. What was found so far is kept.", file=sys.stderr)
+        return BUG

@@ -1,0 +1,1 @@
+"""Pictures and the faces in them: detect, align, embed. Knows nothing of people."""

@@ -1,0 +1,107 @@
+"""The registry: a model's name -> its file, what it wants to be fed, and its thresholds with how they were measured.
+
+Where the files come from, their sizes, SHA-256 and licences stand in models/models.json, which bootstrap reads too.
+"""
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from facefinder.errors import ModelsError
+
+REMEDY = "Run bootstrap/build.py on the computer where this stick was made"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Cosine distances: up to `sure` a face is copied, up to `maybe` it is laid aside for a look.
+
+    The rates are the share of strangers' faces that lie within the threshold of a person's references, as printed
+    by `python3 tests/bench/quality.py` on the photos named in docs/measurements.md.
+    """
+
+    sure: float
+    sure_false_match_rate: float
+    maybe: float
+    maybe_false_match_rate: float
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A network that turns aligned 112x112 RGB crops into vectors of `dimensions` numbers.
+
+    A crop is fed as (pixel - mean) * scale.
+    """
+
+    name: str
+    file: str
+    dimensions: int
+    mean: float
+    scale: float
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True)
+class DetectorModel:
+    """A face detector's file and the least score (0 to 1) that counts as a face."""
+
+    name: str
+    file: str
+    threshold: float
+
+
+YUNET = DetectorModel("yunet", "yunet.onnx", threshold=0.7)
+
+RECOGNISERS = {
+    "sface": Recogniser("sface", "sface.onnx", 128, 0.0, 1.0, Thresholds(0.45, 1e-4, 0.55, 1e-3)),
+    "edgeface": Recogniser("edgeface", "edgeface.onnx", 512, 127.5, 1 / 127.5, Thresholds(0.45, 1e-4, 0.55, 1e-3)),
+}
+DEFAULT_RECOGNISER = "sface"
+
+
+def recogniser(name: str) -> Recogniser:
+    """Look a recogniser up by its name. Raises ModelsError with the nearest name."""
+    if name not in RECOGNISERS:
+        near = difflib.get_close_matches(name, RECOGNISERS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ModelsError(f"There is no model called {name!r}.{hint} Models: {', '.join(RECOGNISERS)}.")
+    return RECOGNISERS[name]
+
+
+def check_files(models: Path, names: list[str]) -> str:
+    """Check that model files are there and unchanged; return their SHA-256, joined, as part of an analyzer's key.
+
+    Raises ModelsError that names the file and the remedy.
+    """
+    catalogue = _catalogue(models)
+    digests = []
+    for name in names:
+        entry, path = catalogue[name], models / name
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise ModelsError(_missing(name, entry["bytes"], entry["licence"], models)) from error
+        if found != entry["sha256"]:
+            raise ModelsError(f"The model file {path} is damaged or was changed. Delete it, then: {REMEDY}.")
+        digests.append(found[:16])
+    return "+".join(digests)
+
+
+def _catalogue(models: Path) -> dict[str, dict[str, str]]:
+    try:
+        return json.loads((models / "models.json").read_text("utf-8"))["files"]  # type: ignore[no-any-return]
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelsError(f"The list of models {models / 'models.json'} is missing or damaged. {REMEDY}.") from error
+
+
+def _missing(name: str, size: str, licence: str, models: Path) -> str:
+    packs = json.loads((models / "models.json").read_text("utf-8"))["packs"]
+    pack = next(pack for pack, files in packs.items() if name in files)
+    command = "python3 bootstrap/build.py" + ("" if pack == "default" else f" --with {pack}")
+    return (
+        f"The model file {models / name} is missing ({int(size) / 1e6:.1f} MB, licence: {licence}). "
+        f"On a computer with internet, this fetches it:  {command}"
+    )

@@ -1,0 +1,87 @@
+"""Faces x people -> sure, maybe or no, with the distance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facefinder.people import Person
+
+# A single reference is a worse witness than the mean of all, so it has to be this much nearer (cosine distance);
+# measured with `python3 tests/bench/quality.py`. It finds the photos of an age that only one reference shows.
+NEAREST_MARGIN = 0.05
+
+
+class Verdict(StrEnum):
+    """What a face is, as to one person."""
+
+    SURE = "sure"
+    MAYBE = "maybe"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Cosine distances: up to `sure` it is the person, up to `maybe` somebody should look."""
+
+    sure: float
+    maybe: float
+
+    def verdict(self, distance: float) -> Verdict | None:
+        """None for a stranger."""
+        if distance <= self.sure:
+            return Verdict.SURE
+        return Verdict.MAYBE if distance <= self.maybe else None
+
+
+def distances(vectors: NDArray[np.float32], people: Sequence[Person]) -> NDArray[np.float32]:
+    """(N, D) unit vectors -> (N, P) distances: to a person's template, or to the nearest reference plus a margin."""
+    columns = [
+        np.minimum(
+            1 - vectors @ person.template,
+            1 - (vectors @ person.vectors.T).max(axis=1) + np.float32(NEAREST_MARGIN),
+        )
+        for person in people
+    ]
+    return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class FaceMatch:
+    """A face that is, or may be, a person. face, person: their positions in what was compared."""
+
+    face: int
+    person: int
+    distance: float
+    verdict: Verdict
+
+
+def match(vectors: NDArray[np.float32], people: Sequence[Person], limits: Limits) -> list[FaceMatch]:
+    """Give each face to the person it is nearest to, if it is near enough."""
+    found = distances(vectors, people)
+    nearest = found.argmin(axis=1)
+    matches = []
+    for face, person in enumerate(nearest):
+        distance = float(found[face, person])
+        if verdict := limits.verdict(distance):
+            matches.append(FaceMatch(face, int(person), distance, verdict))
+    return matches
+
+
+@dataclass(frozen=True)
+class PhotoMatch:
+    """A photo that shows, or may show, a person; with the face in it that is nearest.
+
+    source: the first path it was seen at; also_at: the others. sha256: hex. box: left, top, width, height in pixels.
+    """
+
+    person: str
+    source: str
+    also_at: tuple[str, ...]
+    sha256: str
+    bytes: int
+    distance: float
+    verdict: Verdict
+    box: tuple[float, float, float, float]
+    taken: str | None

@@ -1,0 +1,1 @@
+"""Files on a disk and the pictures in them. Knows nothing of faces."""

@@ -1,0 +1,164 @@
+"""A file's bytes -> upright RGB arrays, decoded no larger than needed."""
+
+import io
+import math
+import warnings
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import pillow_heif
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+pillow_heif.register_heif_opener(thumbnails=False)
+Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS below is ours; Pillow's own limit refuses the photos of today's phones
+
+# Formats that a camera, a phone or a messenger writes (MPO comes with JPEG). Pillow reads many more, each with its own
+# bugs.
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "DIB", "GIF")
+
+# The largest pictures that phones and cameras take have 200 megapixels; what claims more is a bomb.
+MAX_PIXELS = 250_000_000
+
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+class UnreadablePhoto(Exception):
+    """The bytes are no picture, a broken one, or one too large to open. The message is the reason, in words."""
+
+
+@dataclass
+class Photo:
+    """A picture whose header is read and whose pixels are not yet.
+
+    width, height: of the upright picture, pixels. taken: EXIF time "YYYY:MM:DD HH:MM:SS", or None.
+    """
+
+    width: int
+    height: int
+    taken: str | None
+    _data: bytes = field(repr=False)
+    _image: Image.Image = field(repr=False)
+    _orientation: int = field(repr=False)
+
+    def pixels(self, scale: float) -> NDArray[np.uint8]:
+        """The upright picture, (H, W, 3) uint8 RGB, at `scale` (0 to 1) of its size or the next larger cheap one.
+
+        Only JPEG is decoded smaller (inside the decoder); other formats come at full size. The array
+        may be a turned view of what was decoded. Raises UnreadablePhoto.
+        """
+        try:
+            return self._decode(scale)
+        except MemoryError as error:
+            raise UnreadablePhoto("too large for this computer's memory") from error
+        except (
+            Exception
+        ) as error:  # decoders of hostile files raise almost anything: struct, zlib, syntax, value errors
+            raise UnreadablePhoto(f"broken picture: {error}") from error
+
+    def _decode(self, scale: float) -> NDArray[np.uint8]:
+        if self._image.format == "HEIF":
+            # Not through a Pillow image, which would hold the pixels a second time. libheif turns them upright itself.
+            return _as_rgb(np.asarray(pillow_heif.open_heif(io.BytesIO(self._data))))
+        if self._image.mode in ("RGB", "L"):
+            if self._image.format in ("JPEG", "MPO"):
+                pixels = _decode_jpeg(self._data, self._image.size, scale)
+            elif self._image.format in ("PNG", "WEBP"):
+                flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+                pixels = cv2.imdecode(np.frombuffer(self._data, np.uint8), flags)  # type: ignore[assignment]
+            else:
+                pixels = None
+            if pixels is not None:
+                return _upright(pixels, self._orientation)
+            # Pillow reads some files that these give up on, and says what is wrong with the others.
+        return self._decode_with_pillow()
+
+    def _decode_with_pillow(self) -> NDArray[np.uint8]:
+        image = self._image
+        image.seek(0)
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            # Pillow would cut 16-bit grey off at 255 instead of scaling it.
+            deep = np.asarray(image, dtype=np.float32)
+            image = Image.fromarray((deep * (255.0 / max(float(deep.max()), 255.0))).astype(np.uint8))
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            ground = Image.new("RGBA", image.size, "white")
+            ground.alpha_composite(image)
+            image = ground
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _decode_jpeg(data: bytes, size: tuple[int, int], scale: float) -> NDArray[np.uint8] | None:
+    """As large as `scale` asks for or a little larger, in eighths of the full size; None if libjpeg finds a fault."""
+    width, height = size
+    try:
+        return simplejpeg.decode_jpeg(  # type: ignore[no-any-return]
+            data,
+            "RGB",
+            min_width=math.ceil(width * scale),
+            min_height=math.ceil(height * scale),
+            min_factor=1,
+        )
+    except ValueError:
+        return None
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn and mirror as EXIF orientation 1 to 8 says; a view, so that a large photo is not held twice."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    return pixels[:, :, :3]
+
+
+def looks_like_photo(head: bytes) -> bool:
+    """Whether a file's first bytes (16 are enough) are those of a format that is read here."""
+    if head[4:8] == b"ftyp":
+        return head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def open_photo(data: bytes) -> Photo:
+    """Read the header of a picture. Raises UnreadablePhoto."""
+    if not data:
+        raise UnreadablePhoto("empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; only the pixels matter here
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            exif = _exif(image)
+    except UnidentifiedImageError as error:
+        raise UnreadablePhoto("not a picture, or one that is broken at its start") from error
+    except Exception as error:  # see Photo.pixels
+        raise UnreadablePhoto(f"broken picture: {error}") from error
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UnreadablePhoto(f"claims {width * height / 1e6:.0f} megapixels, more than any camera takes")
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    return Photo(width, height, _time_taken(exif), data, image, orientation)
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    if image.format == "PNG" and "exif" not in image.info:
+        return Image.Exif()  # asked for it, Pillow would decode the whole picture in search of it
+    return image.getexif()
+
+
+def _time_taken(exif: Image.Exif) -> str | None:
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    taken = details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+    return str(taken).strip("\0 ") or None if taken else None
