@@ -11,12 +11,16 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from layout import SetupError, megabytes, say
 from record import matches
 
+# Each is a pip of its own, which mostly waits for the index.
+DOWNLOADS_AT_ONCE = 4
 _LINE = re.compile(
     r"(?P<pin>(?P<name>\S+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64}))"
     r"  # (?P<file>\S+\.whl) (?P<size>\d+)"
@@ -61,7 +65,7 @@ def install_wheels(lock: Path, cache: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     pins = [f"{wheel.name} @ {(folder / wheel.file).as_uri()} --hash=sha256:{wheel.sha256}" for wheel in wheels]
     options = ["--no-index", "--no-user", "--no-compile", "--no-warn-conflicts", "--target", str(target)]
-    exit_code, output = run_pip(["install", *options], pins, cache, [])
+    exit_code, output = run_pip(["install", *options], pins)
     if exit_code:
         raise SetupError(f"pip could not install the packages of {lock.name}:\n{output.strip()}")
 
@@ -75,48 +79,50 @@ def fetch_wheels(wheels: list[Wheel], lock: Path, cache: Path) -> Path:
     folder = cache / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [wheel for wheel in wheels if not matches(folder / wheel.file, wheel.sha256, wheel.size)]
-    if not missing:
-        return folder
-    for wheel in missing:
-        (folder / wheel.file).unlink(missing_ok=True)
-    say(f"  to download: {len(missing)} packages, {megabytes(sum(wheel.size for wheel in missing))}")
-    command = ["download", "--dest", str(folder)]
-    _, output = run_pip(command, [wheel.pin for wheel in missing], cache, missing)
-    for wheel in missing:
-        if not matches(folder / wheel.file, wheel.sha256, wheel.size):
-            raise SetupError(explain(wheel, lock, output))
+    if missing:
+        say(f"  to download: {len(missing)} packages, {megabytes(sum(wheel.size for wheel in missing))}")
+    executor = ThreadPoolExecutor(DOWNLOADS_AT_ONCE)
+    try:
+        # The largest first, so that no large one is left for the end.
+        largest_first = sorted(missing, key=lambda wheel: -wheel.size)
+        for _ in executor.map(lambda wheel: fetch_wheel(wheel, lock, folder), largest_first):
+            pass
+    finally:
+        executor.shutdown(cancel_futures=True)
     return folder
 
 
-def run_pip(command: list[str], pins: list[str], cache: Path, expected: list[Wheel]) -> tuple[int, str]:
-    """Run pip on requirements with hashes; print a line for each expected wheel as pip comes to it.
+def fetch_wheel(wheel: Wheel, lock: Path, folder: Path) -> None:
+    """Download one wheel: pip keeps nothing of several when one of them fails.
 
-    Returns pip's exit code and what it printed.
+    Raises:
+        SetupError: it cannot be had, or has other bytes.
     """
-    requirements = cache / "requirements.txt"
-    requirements.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    (folder / wheel.file).unlink(missing_ok=True)
+    _, output = run_pip(["download", "--retries", "2", "--dest", str(folder)], [wheel.pin])
+    if not matches(folder / wheel.file, wheel.sha256, wheel.size):
+        raise SetupError(explain(wheel, lock, output))
+    say(f"    {wheel.name} {wheel.version}, {megabytes(wheel.size)}")
+
+
+def run_pip(command: list[str], pins: list[str]) -> tuple[int, str]:
+    """Run pip on requirements with hashes; return its exit code and what it printed."""
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off"]
-    arguments = [*command, *options, "--no-input", "--requirement", str(requirements)]
-    waiting = {wheel.file: wheel for wheel in expected}
-    output = []
-    with subprocess.Popen(
-        [sys.executable, "-m", "pip", *arguments],
-        # Not where the user happens to be: `-m` would look there for modules first.
-        cwd=cache,
-        env=os.environ | {"PIP_REQUIRE_VIRTUALENV": "0"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        assert process.stdout
-        for line in process.stdout:
-            output.append(line)
-            for word in line.split():
-                if wheel := waiting.pop(word.rsplit("/", 1)[-1], None):
-                    say(f"    {wheel.name} {wheel.version}, {megabytes(wheel.size)}")
-    requirements.unlink()
-    return process.returncode, "".join(output)
+    with tempfile.TemporaryDirectory(prefix="face-finder-") as folder:
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text("\n".join(pins) + "\n", encoding="utf-8")
+        result = subprocess.run(
+            [sys.executable, "-m", "pip", *command, *options, "--no-input", "--requirement", str(requirements)],
+            # Not where the user happens to be: `-m` would look there for modules first.
+            cwd=folder,
+            env=os.environ | {"PIP_REQUIRE_VIRTUALENV": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    return result.returncode, result.stdout
 
 
 def explain(wheel: Wheel, lock: Path, output: str) -> str:
@@ -130,6 +136,7 @@ def explain(wheel: Wheel, lock: Path, output: str) -> str:
             f"wants {found[1]}). Nothing was installed. Start again. If it stays so, the package index that "
             "pip is set up with (`python3 -m pip config list`) serves a changed file: use another."
         )
-    said = "\n".join(output.strip().splitlines()[-6:])
+    said = output.strip().splitlines()[-1:] or ["nothing"]
+    reason = "pip does not reach its package index." if "connection broken" in output else f"pip said: {said[0]}"
     remedy = "Check the network and start again: what has arrived is kept."
-    return f"{wheel.file} could not be downloaded. {remedy} pip said:\n{said}"
+    return f"{wheel.file} could not be downloaded. {reason}\n{remedy}"
