@@ -48,17 +48,8 @@ def compile_all(folder: Path, shown: Path) -> None:
         folder: the packages.
         shown: the folder's later path as the bytecode tells it, so that no path of this machine is in it.
     """
-    options = [
-        "-qq",
-        "-j",
-        "0",
-        "--invalidation-mode",
-        "unchecked-hash",
-        "-s",
-        str(folder),
-        "-p",
-        shown.as_posix(),
-    ]
+    options = ["-qq", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    options += ["-s", str(folder), "-p", shown.as_posix()]
     # The exit code counts files that are no Python 3, which some packages carry as data.
     subprocess.run([sys.executable, "-I", "-m", "compileall", *options, str(folder)], check=False)
 

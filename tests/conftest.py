@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import face_finder
 import pytest
+
+import face_finder
 
 face_finder.use_bundle()
 
@@ -34,9 +35,7 @@ def refs() -> Path:
 def people_in_album() -> dict[str, list[str]]:
     """path inside the album -> names of the people in the photo; empty for strangers."""
     photos = json.loads((ROOT / "bootstrap" / "demo.json").read_text("utf-8"))["photos"]
-    return {
-        path.removeprefix("album/"): entry["people"] for path, entry in photos.items() if path.startswith("album/")
-    }
+    return {path.removeprefix("album/"): entry["people"] for path, entry in photos.items() if path.startswith("album/")}
 
 
 @pytest.fixture(scope="session")
