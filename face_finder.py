@@ -17,10 +17,12 @@ PLATFORMS = {
 def use_bundle() -> None:
     """Put lib/ and this platform's vendored packages first on the search path, here and in worker processes."""
     platform_name = PLATFORMS.get((platform.system(), platform.machine()), "")
-    vendor = HOME / "lib" / "vendor"
+    # run.sh names another place where nothing can be started from the stick and so it made a copy.
+    bundle = Path(os.environ.get("FACE_FINDER_BUNDLE", HOME))
+    vendor = bundle / "lib" / "vendor"
     # A pack (deepface, say) lies beside the default packages in a folder of its own: linux-x86_64+deepface.
     packs = sorted(str(folder) for folder in vendor.glob(f"{platform_name}+*"))
-    folders = [str(HOME / "lib"), str(vendor / platform_name), *packs]
+    folders = [str(bundle / "lib"), str(vendor / platform_name), *packs]
     sys.path[:0] = folders
     # Workers are fresh interpreters: they get the same path, and nothing of the host's own packages.
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)

@@ -13,7 +13,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from archives import MemberMissing, read_member
-from layout import SetupError, megabytes, say
+from layout import CACHE_REMEDY, SetupError, megabytes, say
 from record import matches
 from web import DownloadFailed, Unreachable, download
 
@@ -31,11 +31,13 @@ class Fetcher:
         {"url": address},
         {"pypi": "name==version", "member": path in the archive, and if need be "file": name of the archive},
         {"npm": "name@version", "member": path in the archive}.
+    Without "member" the archive itself is the file.
     """
 
-    def __init__(self, cache: Path) -> None:
-        """Use this folder as the cache; it is made when needed."""
+    def __init__(self, cache: Path, *, from_cache: bool = False) -> None:
+        """Use this folder as the cache; it is made when needed. `from_cache`: and nothing else."""
         self.cache = cache
+        self._from_cache = from_cache
         self._unreachable: dict[str, str] = {}
         self._archives: dict[tuple[str, str], Path] = {}
 
@@ -47,8 +49,10 @@ class Fetcher:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder)
 
-    def fetch(self, name: str, sources: Sequence[Source], sha256: str, size: int) -> Path:
+    def fetch(self, name: str, sources: Sequence[Source], sha256: str, size: int | None) -> Path:
         """Return the place in the cache of the file with this SHA-256 and size; `name` is for messages.
+
+        A size of None is one that nobody has noted down.
 
         Raises:
             SetupError: no source has it; says for each why.
@@ -56,11 +60,13 @@ class Fetcher:
         kept = self.cache / "sha256" / sha256
         if matches(kept, sha256, size):
             return kept
+        if self._from_cache:
+            raise SetupError(f"Not in the cache, and --from-cache forbids to download: {name} ({kept}). {CACHE_REMEDY}")
         tried = []
         for source in sources:
             announced = self._is_new(source)
             if announced:
-                say(f"    {name}, {megabytes(size)}, from {describe(source)}")
+                say(f"    {name}, {f'{megabytes(size)}, ' if size else ''}from {describe(source)}")
             part = kept.with_suffix(".part")
             try:
                 resumed = part.exists()
@@ -90,17 +96,20 @@ class Fetcher:
             return urlsplit(source["url"]).netloc not in self._unreachable
         return archive_key(source) not in self._archives
 
-    def _bring(self, source: Source, part: Path, size: int) -> None:
+    def _bring(self, source: Source, part: Path, size: int | None) -> None:
         """Put a source's bytes at `part`."""
         if "url" in source:
             self._from_web(source["url"], part, size)
+            return
+        if "member" not in source or size is None:
+            shutil.copyfile(self._archive(source), part)
             return
         try:
             part.write_bytes(read_member(self._archive(source), source["member"], size))
         except MemberMissing as error:
             raise SourceFailed(str(error)) from error
 
-    def _from_web(self, url: str, part: Path, size: int) -> None:
+    def _from_web(self, url: str, part: Path, size: int | None) -> None:
         host = urlsplit(url).netloc
         if host in self._unreachable:
             raise SourceFailed(self._unreachable[host])

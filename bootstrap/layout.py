@@ -20,6 +20,10 @@ _PLATFORMS = {
     ("Windows", "AMD64"): "windows-x86_64",
 }
 PLATFORMS = tuple(_PLATFORMS.values())
+CACHE_REMEDY = (
+    "Run the same command without --from-cache on a computer that has a network, and take its cache along "
+    "(--cache names it)."
+)
 
 
 class SetupError(Exception):
@@ -79,12 +83,14 @@ class Layout:
         target: the folder that is made ready; the checkout itself when built in place.
         platform: the platform that is built for.
         cache: downloads, kept so that a second build needs no network.
+        from_cache: take everything from the cache and nothing from the network.
     """
 
     source: Path
     target: Path
     platform: str
     cache: Path
+    from_cache: bool = False
 
     @property
     def models(self) -> Path:
@@ -93,6 +99,14 @@ class Layout:
     @property
     def models_json(self) -> Path:
         return self.source / "models" / "models.json"
+
+    @property
+    def interpreter(self) -> Path:
+        return self.target / "python" / self.platform
+
+    @property
+    def interpreters_json(self) -> Path:
+        return self.source / "bootstrap" / "interpreters.json"
 
     @property
     def demo(self) -> Path:

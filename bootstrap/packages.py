@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 
-from layout import Layout, megabytes, remove, say
+from layout import Layout, host_platform, megabytes, remove, say
 from record import write_record
 from slim import check_imports, compile_all, slim
 from wheels import install_wheels, read_lock
@@ -38,12 +38,13 @@ def install_pack(layout: Layout, pack: str) -> None:
     wheels = read_lock(lock)
     say(f"Packages ({pack}): {len(wheels)}, {megabytes(sum(wheel.size for wheel in wheels))}")
     remove(part)
-    install_wheels(lock, layout.cache, part)
+    install_wheels(lock, layout.cache, part, from_cache=layout.from_cache)
     # The tools need their programs and stubs, and never travel.
     if pack != "tests":
         slim(part)
     compile_all(part, target.relative_to(layout.target))
-    check_imports([part] if pack == "default" else [layout.vendor("default"), part])
+    if layout.platform == host_platform():
+        check_imports([part] if pack == "default" else [layout.vendor("default"), part])
     shutil.copyfile(lock, part / "LOCK.txt")
     files, size = write_record(part)
     remove(old)

@@ -17,9 +17,9 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def matches(path: Path, sha256: str, size: int) -> bool:
-    """Return whether the file is there and has this size and SHA-256."""
-    return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
+def matches(path: Path, sha256: str, size: int | None) -> bool:
+    """Return whether the file is there and has this size (None: any) and SHA-256."""
+    return path.is_file() and size in (None, path.stat().st_size) and sha256_of(path) == sha256
 
 
 def write_record(folder: Path) -> tuple[int, int]:

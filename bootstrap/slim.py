@@ -25,6 +25,8 @@ UNNEEDED_PLACES = (
 )
 # pip's own notes; direct_url.json and RECORD name places and files that are gone afterwards.
 UNNEEDED_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
+# What the program imports of Python's own library, with the parts that are compiled.
+STANDARD_LIBRARY = "argparse, bz2, csv, ctypes, decimal, hashlib, json, lzma, multiprocessing, sqlite3, tomllib, zlib"
 
 
 def slim(folder: Path) -> None:
@@ -68,3 +70,15 @@ def check_imports(folders: list[Path]) -> None:
     if result.returncode:
         remedy = "If this computer is a supported one, tell the makers of Face Finder."
         raise SetupError(f"A package was installed and does not run here. {remedy}\n{result.stderr.strip()}")
+
+
+def check_interpreter(python: Path) -> None:
+    """Start an interpreter and import what a program needs of its library.
+
+    Raises:
+        SetupError: it does not run, or is no Python 3.11.
+    """
+    code = f"import sys, {STANDARD_LIBRARY}; sys.exit(sys.version_info[:2] != (3, 11))"
+    result = subprocess.run([python, "-I", "-B", "-c", code], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise SetupError(f"{python} is no Python 3.11 that runs here.\n{result.stderr.strip()}")

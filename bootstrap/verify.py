@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from album import read_album
 from layout import Layout, say
+from manifest import MANIFEST, compare_with_manifest, read_manifest
 from packages import is_current, pack_names
 from record import RECORD, Record, compare, read_record
 from weights import installed_packs, read_catalogue
@@ -15,6 +18,15 @@ BESIDE_THE_MODELS = ("models.json", "README.md", ".complete")
 def verify(layout: Layout) -> list[str]:
     """Check packages, models and the demo album; return a line for each problem, none if all is right."""
     return verify_packages(layout) + verify_models(layout) + verify_demo(layout)
+
+
+def verify_stick(stick: Path) -> list[str]:
+    """Check each file on a stick against its MANIFEST.sha256; return a line for each problem, none if all is right."""
+    manifest = read_manifest(stick)
+    if not manifest:
+        return [f"missing: {stick / MANIFEST}"]
+    say(f"{stick}: {len(manifest)} files")
+    return compare_with_manifest(stick, manifest)
 
 
 def verify_packages(layout: Layout) -> list[str]:

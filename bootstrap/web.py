@@ -13,6 +13,7 @@ from typing import IO
 TIMEOUT_SECONDS = 10
 ATTEMPTS = 5
 CHUNK = 1 << 20
+HEADERS = {"User-Agent": "face-finder", "Accept-Encoding": "identity"}
 
 
 class Unreachable(Exception):
@@ -23,8 +24,8 @@ class DownloadFailed(Exception):
     """The host answered, but the file did not arrive."""
 
 
-def download(url: str, part: Path, size: int) -> None:
-    """Bring the file at `part` to `size` bytes, going on after the bytes that it has.
+def download(url: str, part: Path, size: int | None) -> None:
+    """Bring the file at `part` to `size` bytes (None: as many as the host says), going on after those it has.
 
     Raises:
         Unreachable: the host does not answer.
@@ -36,6 +37,7 @@ def download(url: str, part: Path, size: int) -> None:
         if before == size:
             return
         try:
+            size = size or announced_size(url)
             receive(url, part, size)
         except urllib.error.HTTPError as error:
             raise DownloadFailed(f"answered {error.code} {error.reason}") from error
@@ -56,14 +58,22 @@ def bytes_there(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
+def announced_size(url: str) -> int:
+    """Ask the host how many bytes a file has."""
+    request = urllib.request.Request(url, headers=HEADERS, method="HEAD")
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        length = response.headers.get("Content-Length")
+    if not length:
+        raise DownloadFailed("does not say how large the file is")
+    return int(length)
+
+
 def receive(url: str, part: Path, size: int) -> None:
     """Make one request for the bytes that are missing and add them to `part`."""
     have = bytes_there(part)
     if have > size:
         have = 0
-    headers = {"User-Agent": "face-finder", "Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
+    headers = HEADERS | ({"Range": f"bytes={have}-"} if have else {})
     request = urllib.request.Request(url, headers=headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
         if response.status != 206:

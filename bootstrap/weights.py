@@ -13,11 +13,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fetch import Fetcher
-from layout import Layout, SetupError, megabytes, remove, say
+from layout import Layout, SetupError, host_platform, megabytes, remove, say
 from record import matches, sha256_of
 from wheels import install_wheels
 
@@ -100,13 +101,13 @@ def rewrite(layout: Layout, recipe: str, source: Path, target: Path, entry: dict
 
 
 def rewriting_tools(layout: Layout) -> Path:
-    """Return the cache's folder with what rewrite.py imports, installed from the lock of the pack `build`."""
-    lock = layout.lock("build")
+    """Return the cache's folder with what rewrite.py imports, installed from this machine's lock of pack `build`."""
+    lock = replace(layout, platform=host_platform()).lock("build")
     folder = layout.cache / "tools" / hashlib.sha256(lock.read_bytes()).hexdigest()
     if not folder.is_dir():
         say("  tools for rewriting, kept in the cache")
         part = folder.with_suffix(".part")
         remove(part)
-        install_wheels(lock, layout.cache, part)
+        install_wheels(lock, layout.cache, part, from_cache=layout.from_cache)
         part.rename(folder)
     return folder

@@ -12,15 +12,18 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from layout import SetupError, megabytes, say
+from layout import CACHE_REMEDY, SetupError, megabytes, say
 from record import matches
 
 # Each is a pip of its own, which mostly waits for the index.
 DOWNLOADS_AT_ONCE = 4
+# Told to pip, so that it takes wheels for another platform, too.
+TARGET = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none"]
 _LINE = re.compile(
     r"(?P<pin>(?P<name>\S+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64}))"
     r"  # (?P<file>\S+\.whl) (?P<size>\d+)"
@@ -38,6 +41,11 @@ class Wheel:
     file: str
     size: int
 
+    @property
+    def systems(self) -> list[str]:
+        """The systems that it runs on, as pip names them: `win_amd64`, or `any`."""
+        return self.file.removesuffix(".whl").rsplit("-", 1)[1].split(".")
+
 
 def read_lock(path: Path) -> list[Wheel]:
     """Return the wheels of a lock.
@@ -49,28 +57,42 @@ def read_lock(path: Path) -> list[Wheel]:
         raise SetupError(f"{path} is missing. It is part of the project: fetch the project again.")
     wheels = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        found = _LINE.fullmatch(line)
-        if not found:
+        try:
+            wheels.append(read_line(line))
+        except ValueError as error:
             remedy = "`python3 bootstrap/lock.py` writes the locks."
-            raise SetupError(f"{path} has a line that is no pinned wheel: {line!r}. {remedy}")
-        pin, name, version, sha256, file, size = found.groups()
-        wheels.append(Wheel(pin, name, version, sha256, file, int(size)))
+            raise SetupError(f"{path} has a line that is no pinned wheel: {line!r}. {remedy}") from error
     return wheels
 
 
-def install_wheels(lock: Path, cache: Path, target: Path) -> None:
+def read_line(line: str) -> Wheel:
+    """Return the wheel of a lock's line; raises ValueError when it is none."""
+    found = _LINE.fullmatch(line)
+    if not found:
+        raise ValueError(line)
+    pin, name, version, sha256, file, size = found.groups()
+    return Wheel(pin, name, version, sha256, file, int(size))
+
+
+def install_wheels(lock: Path, cache: Path, target: Path, *, from_cache: bool = False) -> None:
     """Install the wheels of a lock into an empty folder: exactly these files, nothing that they depend on."""
     wheels = read_lock(lock)
-    folder = fetch_wheels(wheels, lock, cache)
+    folder = fetch_wheels(wheels, lock, cache, from_cache=from_cache)
     target.parent.mkdir(parents=True, exist_ok=True)
     pins = [f"{wheel.name} @ {(folder / wheel.file).as_uri()} --hash=sha256:{wheel.sha256}" for wheel in wheels]
     options = ["--no-index", "--no-user", "--no-compile", "--no-warn-conflicts", "--target", str(target)]
-    exit_code, output = run_pip(["install", *options], pins)
+    exit_code, output = run_pip(["install", *options, *pip_target(wheels)], pins)
     if exit_code:
         raise SetupError(f"pip could not install the packages of {lock.name}:\n{output.strip()}")
 
 
-def fetch_wheels(wheels: list[Wheel], lock: Path, cache: Path) -> Path:
+def pip_target(wheels: Sequence[Wheel]) -> list[str]:
+    """Return pip's options that say what the wheels are for, whatever this machine is."""
+    systems = sorted({system for wheel in wheels for system in wheel.systems})
+    return TARGET + [f"--platform={system}" for system in systems]
+
+
+def fetch_wheels(wheels: list[Wheel], lock: Path, cache: Path, *, from_cache: bool = False) -> Path:
     """Return the cache's folder of wheels, after each wheel lies there and its bytes are the pinned ones.
 
     Raises:
@@ -79,6 +101,9 @@ def fetch_wheels(wheels: list[Wheel], lock: Path, cache: Path) -> Path:
     folder = cache / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [wheel for wheel in wheels if not matches(folder / wheel.file, wheel.sha256, wheel.size)]
+    if missing and from_cache:
+        names = "\n".join(f"  {folder / wheel.file}" for wheel in missing)
+        raise SetupError(f"Not in the cache, and --from-cache forbids to download:\n{names}\n{CACHE_REMEDY}")
     if missing:
         say(f"  to download: {len(missing)} packages, {megabytes(sum(wheel.size for wheel in missing))}")
     executor = ThreadPoolExecutor(DOWNLOADS_AT_ONCE)
@@ -99,7 +124,8 @@ def fetch_wheel(wheel: Wheel, lock: Path, folder: Path) -> None:
         SetupError: it cannot be had, or has other bytes.
     """
     (folder / wheel.file).unlink(missing_ok=True)
-    _, output = run_pip(["download", "--retries", "2", "--dest", str(folder)], [wheel.pin])
+    options = ["--retries", "2", "--dest", str(folder), *pip_target([wheel])]
+    _, output = run_pip(["download", *options], [wheel.pin])
     if not matches(folder / wheel.file, wheel.sha256, wheel.size):
         raise SetupError(explain(wheel, lock, output))
     say(f"    {wheel.name} {wheel.version}, {megabytes(wheel.size)}")

@@ -1,12 +1,14 @@
 """Arguments -> one of the commands; the only place that maps an exception to an exit code."""
 
+import io
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from facefinder import summary
-from facefinder.errors import FaceFinderError
+from facefinder.errors import FaceFinderError, Interrupted
 from facefinder.find import find
 from facefinder.progress import choose_progress
 from facefinder.settings import read_settings
@@ -16,8 +18,14 @@ DONE, SOME_UNREADABLE, BUG = 0, 1, 10
 
 def main(arguments: Sequence[str], home: Path) -> int:
     """Run the program from its folder `home`; returns the exit code (listed in errors.py and the README)."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries talk to developers in this way
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal cannot show
     try:
         settings = read_settings(arguments, home)
+        for note in settings.notes:
+            print(note, file=sys.stderr)
         outcome = find(settings, choose_progress(settings.quiet))
         print(summary.as_json(outcome, settings) if settings.json else "\n" + summary.in_words(outcome, settings))
         failures = outcome.scan.problems or (outcome.copies and outcome.copies.failures)
@@ -26,8 +34,8 @@ def main(arguments: Sequence[str], home: Path) -> int:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
+        print("\nStopped. What is done is kept; the same command goes on from there.", file=sys.stderr)
+        return Interrupted.exit_code
     except Exception:  # noqa: BLE001 - a bug: say so in words, then the details for whoever mends it
         traceback.print_exc()
         print("\nThis is a mistake in the program. What was found so far is kept.", file=sys.stderr)

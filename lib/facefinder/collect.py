@@ -7,9 +7,11 @@ import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pathvalidate import sanitize_filename
 
@@ -18,11 +20,12 @@ from facefinder.match import PhotoMatch, Verdict
 from facefinder.media.files import open_untouched
 from facefinder.progress import Progress
 
-PART = (
-    ".face-finder-copy.part"  # a copy under way; a killed run leaves at most one in a folder, and the next uses it up
-)
+# A copy under way. A killed run leaves at most one in a folder, and the next uses it up.
+PART = ".face-finder-copy.part"
+LONGEST_NAME = 240  # bytes; most file systems allow 255, and a number may have to be added
 BLOCK = 1 << 20
 SPARE_BYTES = 16 << 20  # left free for the manifest and the file system's own needs
+NAME_ERRORS = sys.getfilesystemencodeerrors()  # so that a name which is not valid Unicode comes out as it was
 COLUMNS = ("source", "copy", "person", "verdict", "distance", "box", "taken", "sha256", "also_at")
 
 
@@ -43,10 +46,10 @@ class Collector:
     """
 
     def __init__(self, destination: Path):
-        """Raises DestinationError when the manifest that lies there cannot be read."""
+        """Raises DestinationError when it cannot be written to, or another program's manifest lies there."""
         self.destination = destination
-        self._rows = _read_manifest(destination / "manifest.json")
-        self._recorded = {(row["person"], row["verdict"], row["sha256"]): copy for copy, row in self._rows.items()}
+        _check_folder(destination)
+        self._rows = _read_manifest(destination)
 
     def missing(self, matches: Sequence[PhotoMatch]) -> list[PhotoMatch]:
         """The matches whose copy does not lie in the destination yet."""
@@ -54,96 +57,120 @@ class Collector:
 
     def copy(self, matches: Sequence[PhotoMatch], progress: Progress) -> CopyReport:
         """Copy what is missing and write the manifest. Raises DestinationError; what was copied stays."""
-        report = CopyReport()
         missing = self.missing(matches)
-        report.already_there = len(matches) - len(missing)
-        self._check_room(sum(match.bytes for match in missing))
-        progress.start("Copying", len(missing))
+        report = CopyReport(already_there=len(matches) - len(missing))
+        if not missing:
+            return report
         try:
-            for match in missing:
-                self._copy_one(match, report)
-                progress.advance()
-        finally:
-            progress.finish()
-            self._write_manifest()
+            device = self._make_room(sum(match.bytes for match in missing))
+            progress.start("Copying", len(missing))
+            try:
+                for match in missing:
+                    self._check_there(device)
+                    self._copy_one(match, report)
+                    progress.advance()
+            finally:
+                progress.finish()
+                self._check_there(device)
+                self._write_manifest()
+        except OSError as error:
+            raise _destination_error(self.destination, error) from error
         return report
 
     def _lies_there(self, match: PhotoMatch) -> bool:
-        copy = self._recorded.get((match.person, match.verdict, match.sha256))
-        return copy is not None and _has_size(self.destination / copy, match.bytes)
+        row = self._rows.get((match.person, match.verdict, match.sha256))
+        return row is not None and _has_size(self.destination / row["copy"], match.bytes)
 
-    def _check_room(self, needed: int) -> None:
-        existing = next(
-            folder for folder in (self.destination, *self.destination.absolute().parents) if folder.exists()
-        )
-        free = shutil.disk_usage(existing).free
-        if needed and needed + SPARE_BYTES > free:
+    def _make_room(self, needed: int) -> int:
+        """Make the folder, check that it has room for `needed` bytes, and return the number of its drive."""
+        self.destination.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.destination).free
+        if needed + SPARE_BYTES > free:
             raise DestinationError(
                 f"There is not enough room in {self.destination}: the copies need {_megabytes(needed + SPARE_BYTES)}, "
                 f"{_megabytes(free)} are free. Free {_megabytes(needed + SPARE_BYTES - free)} or name another folder "
                 "with --copy."
             )
+        return os.stat(self.destination).st_dev
+
+    def _check_there(self, device: int) -> None:
+        # Where a pulled stick was mounted, an empty folder of the searched computer may come to light.
+        if os.stat(self.destination).st_dev != device:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
     def _copy_one(self, match: PhotoMatch, report: CopyReport) -> None:
         folder = self.destination / safe_name(match.person)
         if match.verdict is Verdict.MAYBE:
             folder /= "maybe"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            copy, is_there = _free_name(folder, safe_name(os.path.basename(match.source)), match)
-            if is_there:
-                report.already_there += 1
-            else:
-                reason = _copy_verified(match, folder / PART, copy)
-                if reason:
-                    report.failures.append((match.source, reason))
-                    return
-                report.copied += 1
-                report.bytes += match.bytes
-        except OSError as error:
-            raise _destination_error(self.destination, error) from error
-        relative = copy.relative_to(self.destination).as_posix()
-        row = {key: value for key, value in asdict(match).items() if key != "bytes"}
-        row |= {
-            "copy": relative,
+        folder.mkdir(parents=True, exist_ok=True)
+        copy, is_there = _free_name(folder, safe_name(os.path.basename(match.source)), match)
+        if is_there:
+            report.already_there += 1
+        elif reason := _copy_verified(match, folder / PART, copy):
+            report.failures.append((match.source, reason))
+            return
+        else:
+            report.copied += 1
+            report.bytes += match.bytes
+        row = asdict(match) | {
+            "copy": copy.relative_to(self.destination).as_posix(),
             "distance": round(match.distance, 4),
             "box": [round(side) for side in match.box],
         }
-        self._rows[relative] = {column: row[column] for column in COLUMNS}
+        self._rows[match.person, match.verdict, match.sha256] = {column: row[column] for column in COLUMNS}
 
     def _write_manifest(self) -> None:
-        if not self._rows:
-            return
-        rows = [self._rows[copy] for copy in sorted(self._rows)]
+        rows = sorted(self._rows.values(), key=lambda row: (row["copy"], row["person"]))
         table = io.StringIO()
         writer = csv.DictWriter(table, COLUMNS)
         writer.writeheader()
         for row in rows:
-            flat = {"box": " ".join(map(str, row["box"])), "also_at": " | ".join(row["also_at"])}  # type: ignore[arg-type,call-overload]
-            writer.writerow(row | flat)
-        try:
-            # With its byte order mark a spreadsheet reads é and 日 as they are.
-            _replace(self.destination / "manifest.csv", table.getvalue().encode("utf-8-sig", "surrogateescape"))
-            _replace(self.destination / "manifest.json", json.dumps(rows, indent=1).encode())
-        except OSError as error:
-            raise _destination_error(self.destination, error) from error
+            writer.writerow(row | {"box": " ".join(map(str, row["box"])), "also_at": " | ".join(row["also_at"])})
+        _replace(self.destination / "manifest.json", json.dumps(rows, indent=1).encode())
+        # With its byte order mark a spreadsheet reads é and 日 as they are.
+        _replace(self.destination / "manifest.csv", table.getvalue().encode("utf-8-sig", NAME_ERRORS))
 
 
 def safe_name(name: str) -> str:
-    """The name itself, without the characters that some file system (a stick is carried around) refuses."""
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """The name itself, without what some file system (a stick is carried around) refuses: characters, length."""
+    encoded = name.encode("utf-8", NAME_ERRORS)
+    if len(encoded) > LONGEST_NAME:
+        encoded = encoded[: LONGEST_NAME - 20] + encoded[-20:]  # its end tells what kind of file it is
+        encoded = encoded.decode("utf-8", "ignore").encode()
+    name = encoded.decode("utf-8", "replace")
     return sanitize_filename(name, replacement_text="_", platform="universal") or "_"
 
 
-def _read_manifest(path: Path) -> dict[str, dict[str, object]]:
-    try:
-        return {row["copy"]: row for row in json.loads(path.read_text("utf-8"))}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+def _check_folder(destination: Path) -> None:
+    """Say before the search, which may take hours, that there is nowhere to copy to."""
+    ancestors = (destination, *destination.absolute().parents)
+    existing = next((folder for folder in ancestors if os.path.lexists(folder)), None)
+    if existing is None or not existing.is_dir():
         raise DestinationError(
-            f"{path} is damaged or was not written by this program. Move it away or name another folder with --copy."
-        ) from error
+            f"The copies cannot go to {destination}: {existing or 'its drive'} is no folder. "
+            "Name another place with --copy."
+        )
+    if not os.access(existing, os.W_OK):
+        raise _destination_error(destination, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+
+
+def _read_manifest(destination: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """(person, verdict, SHA-256) -> row."""
+    path = destination / "manifest.json"
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+        if any(row.keys() != set(COLUMNS) for row in rows):
+            raise ValueError("other columns")
+        return {(row["person"], row["verdict"], row["sha256"]): row for row in rows}
+    except FileNotFoundError:
+        path = destination / "manifest.csv"
+        if not os.path.lexists(path):
+            return {}
+    except (OSError, ValueError, TypeError, AttributeError):
+        pass
+    raise DestinationError(
+        f"{path} is damaged or was not written by this program. Move it away or name another folder with --copy."
+    )
 
 
 def _has_size(path: Path, size: int) -> bool:
@@ -171,26 +198,30 @@ def _copy_verified(match: PhotoMatch, part: Path, copy: Path) -> str | None:
     except OSError as error:
         return f"cannot be opened any more: {error.strerror}"
     digest = hashlib.sha256()
-    with source, part.open("wb") as target:
-        while True:
-            try:
-                block = source.read(BLOCK)
-            except OSError as error:
-                return f"cannot be read any more: {error.strerror}"
-            if not block:
-                break
-            digest.update(block)
-            target.write(block)
-        times = os.fstat(source.fileno())
-        target.flush()
-        os.fsync(target.fileno())
-    if digest.hexdigest() != match.sha256:
-        part.unlink()
-        return "was changed while the program ran; run it again"
-    if _sha256(part) != match.sha256:
-        raise OSError(errno.EIO, "what was written is not what is read back; the drive may be failing")
-    os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
-    os.rename(part, copy)
+    try:
+        with source, part.open("wb") as target:
+            while True:
+                try:
+                    block = source.read(BLOCK)
+                except OSError as error:
+                    return f"cannot be read any more: {error.strerror}"
+                if not block:
+                    break
+                digest.update(block)
+                target.write(block)
+            times = os.fstat(source.fileno())
+            target.flush()
+            os.fsync(target.fileno())
+        if digest.hexdigest() != match.sha256:
+            return "was changed while the program ran; run it again"
+        if _sha256(part) != match.sha256:
+            raise OSError(errno.EIO, "what was written is not what is read back; the drive may be failing")
+        os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if os.path.lexists(copy):
+            raise FileExistsError(errno.EEXIST, f"another program has just put {copy.name} there")
+        os.rename(part, copy)
+    finally:
+        part.unlink(missing_ok=True)
     return None
 
 
@@ -201,8 +232,14 @@ def _sha256(path: Path) -> str:
 
 def _replace(path: Path, data: bytes) -> None:
     part = path.with_name(PART)
-    part.write_bytes(data)
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _destination_error(destination: Path, error: OSError) -> DestinationError:

@@ -47,15 +47,9 @@ class IndexFileError(FaceFinderError):
 
 
 class WorkerError(FaceFinderError):
-    """A worker process died."""
+    """The worker processes die, whatever they are given."""
 
     exit_code = 8
-
-
-class SetUpError(FaceFinderError):
-    """Packages, models or the demonstration album are not there and could not be fetched."""
-
-    exit_code = 9
 
 
 class Interrupted(FaceFinderError):

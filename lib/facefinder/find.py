@@ -1,5 +1,6 @@
 """The main job: reference photos in, the photos of those people out."""
 
+import os
 import platform
 import time
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from facefinder.collect import Collector, CopyReport
-from facefinder.errors import PlacesError
+from facefinder.errors import DestinationError, PlacesError
 from facefinder.faces.analyzer import Face, specify
-from facefinder.faces.models import recogniser
+from facefinder.faces.models import Thresholds, recogniser
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, match
 from facefinder.media.walk import outermost, photo_folders, walk
@@ -51,7 +52,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
             settings.jobs,
             NoProgress(),
         )
-        people = read_people(photos_of, index.faces_at, references.problems, limits.maybe)
+        people = read_people(photos_of, index.faces_at, references.problems, _thresholds(settings).maybe)
 
         def count_matches(faces: Sequence[Face]) -> int:
             return len(match(np.stack([face.vector for face in faces]), people, limits)) if faces else 0
@@ -103,8 +104,11 @@ def find_matches(index: Index, people: Sequence[Person], limits: Limits) -> list
 def _limits(settings: Settings) -> Limits:
     if settings.threshold is not None:
         return Limits(settings.threshold, settings.threshold)
-    thresholds = recogniser(settings.model).thresholds
-    return Limits(thresholds.sure, thresholds.maybe)
+    return Limits(_thresholds(settings).sure, _thresholds(settings).maybe)
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    return recogniser(settings.model).thresholds
 
 
 def _places(settings: Settings) -> list[Path]:
@@ -115,8 +119,13 @@ def _places(settings: Settings) -> list[Path]:
             "This computer's photo folders were not found. Name the folders to search, e.g. run.sh /mnt/disk"
         )
     for place in settings.places:
-        if not place.exists():
+        if not os.path.exists(place):
             raise PlacesError(f"There is no {place}. Is the disk plugged in, and the name spelled right?")
+        if settings.copy and place.resolve().is_relative_to(settings.copy.resolve()):
+            raise DestinationError(
+                f"The copies would go to {settings.copy}, and {place} lies in it: photos are not searched among their "
+                "own copies. Name another folder with --copy."
+            )
     return outermost(settings.places)
 
 

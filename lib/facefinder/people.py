@@ -1,5 +1,6 @@
 """Reference photos -> people: which face in each photo is meant, and what is wrong with the others."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from facefinder.errors import ReferencesError
 from facefinder.faces.analyzer import Face
-from facefinder.media.walk import FoundFile, walk
+from facefinder.media.walk import SKIPPED_FOLDERS, FoundFile, walk
 
 # A smaller face makes a poor reference, pixels.
 SMALLEST_REFERENCE = 40
@@ -44,19 +45,28 @@ class Person:
 def reference_files(folder: Path) -> dict[str, list[FoundFile]]:
     """The reference photos by person: sub-folders are one person each; photos directly in it are one more.
 
-    Raises ReferencesError when there are none.
+    Raises ReferencesError when there are none, also when only one of the sub-folders holds none.
     """
     if not folder.is_dir():
         raise ReferencesError(f"There is no folder {folder}. {_ADVICE}")
+    folder = Path(os.path.abspath(folder))
     people: dict[str, list[FoundFile]] = {}
-    for file in walk([folder]):
-        inside = Path(file.path).relative_to(folder)
-        name = inside.parts[0] if len(inside.parts) > 1 else folder.resolve().name
-        if file.has_photo_suffix:
-            people.setdefault(name, []).append(file)
-    if not people:
-        raise ReferencesError(f"The folder {folder} holds no photos. {_ADVICE}")
+    problems: list[str] = []
+    for file in walk([folder], on_problem=lambda path, why: problems.append(f"{path}: {why}.")):
+        first, *below = Path(file.path).relative_to(folder).parts
+        if file.has_photo_suffix and not (below and first.startswith(".")):
+            people.setdefault(first if below else folder.name, []).append(file)
+    if problems:
+        raise ReferencesError("\n".join(problems))
+    empty = [path for path in sorted(folder.iterdir()) if _is_somebody(path) and path.name not in people]
+    if empty or not people:
+        folders = ", ".join(map(str, empty or [folder]))
+        raise ReferencesError(f"There are no photos in {folders}. {_ADVICE}")
     return people
+
+
+def _is_somebody(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and path.name.lower() not in SKIPPED_FOLDERS
 
 
 _ADVICE = (
@@ -87,51 +97,54 @@ def make_person(
     if not usable:
         reasons = "".join(f"\n  {path}: {reason}" for path, reason in problems)
         raise ReferencesError(f"No reference photo of {name} can be used.{reasons}\n{_ADVICE}")
-    chosen = _agreeing(usable, agree)
-    for path, faces in usable.items():
+    chosen, doubt = _choose(usable, agree)
+    for path in usable:
         if path not in chosen:
             problems.append((path, "does not agree with the other photos: somebody else, or a face hard to see"))
-        elif len(chosen) == 1 and len(faces) > 1:
-            problems.append((path, f"shows {len(faces)} people and nothing says who is meant: took the largest face"))
+        elif doubt:
+            problems.append((path, doubt))
     references = tuple(Reference(path, face) for path, face in chosen.items())
     mean = np.mean([reference.face.vector for reference in references], axis=0)
     return Person(name, references, (mean / np.linalg.norm(mean)).astype(np.float32), tuple(problems))
 
 
-def _agreeing(photos: Mapping[str, Sequence[Face]], agree: float) -> dict[str, Face]:
-    """path -> the face in it that agrees with the other photos, without the photos that do not agree."""
+def _choose(photos: Mapping[str, Sequence[Face]], agree: float) -> tuple[dict[str, Face], str]:
+    """path -> the face on which the photos agree, without the photos that do not; and a doubt of them all, or ""."""
     everyone = [(path, face) for path, faces in photos.items() for face in faces]
     vectors = np.stack([face.vector for _, face in everyone])
-    similarity = vectors @ vectors.T
-    rows = {path: [row for row, (owner, _) in enumerate(everyone) if owner == path] for path in photos}
-
-    def nearest(path: str, closeness: NDArray[np.float32]) -> int:
-        return max(rows[path], key=lambda row: (float(closeness[row]), everyone[row][1].size))
-
-    def support(row: int) -> tuple[int, float]:
-        others = [similarity[row, nearest(path, similarity[row])] for path in photos if path != everyone[row][0]]
-        return sum(1 - other <= agree for other in others), everyone[row][1].size if not others else float(sum(others))
-
-    seed = max(range(len(everyone)), key=support)
-    if support(seed)[0] == 0:
+    counts = [len(faces) for faces in photos.values()]
+    starts = np.cumsum([0, *counts[:-1]])
+    # (faces, photos): how near each face is to the nearest face in each photo; in its own photo, to itself.
+    nearness = np.maximum.reduceat(vectors @ vectors.T, starts, axis=1)
+    nearness[np.arange(len(everyone)), np.repeat(np.arange(len(photos)), counts)] = 1
+    support = (1 - nearness <= agree).sum(axis=1)
+    if support.max() == 1:
         return _without_agreement(photos)
+    sizes = np.array([face.size for _, face in everyone])
+    seed = int(np.lexsort((sizes, nearness.sum(axis=1), support))[-1])
     template = vectors[seed]
     # The first template is one photo's face; the mean of those that agree with it is a better judge.
     for _ in range(2):
-        picked = {path: nearest(path, vectors @ template) for path in photos}
-        picked = {path: row for path, row in picked.items() if 1 - float(vectors[row] @ template) <= agree}
-        template = vectors[list(picked.values())].mean(axis=0)
+        distances = 1 - vectors @ template
+        picked = [
+            start + int(distances[start : start + count].argmin()) for start, count in zip(starts, counts, strict=True)
+        ]
+        picked = [row for row in picked if distances[row] <= agree]
+        template = vectors[picked].mean(axis=0)
         template /= np.linalg.norm(template)
-    return {path: everyone[row][1] for path, row in picked.items()}
+    rivals = (support == support[seed]) & (1 - vectors @ template > agree)
+    doubt = "somebody else is on as many of the photos: add one of the person alone" if rivals.any() else ""
+    return dict(everyone[row] for row in picked), doubt
 
 
-def _without_agreement(photos: Mapping[str, Sequence[Face]]) -> dict[str, Face]:
-    """No two photos agree: a photo that shows one person alone is believed, others only if there is none."""
+def _without_agreement(photos: Mapping[str, Sequence[Face]]) -> tuple[dict[str, Face], str]:
+    """No two photos agree: the photos that show one person alone are believed, others only if there is none."""
     alone = {path: faces[0] for path, faces in photos.items() if len(faces) == 1}
     if alone:
-        return alone
+        return alone, "no two of the photos agree: do they all show the same person?" if len(alone) > 1 else ""
     path, faces = max(photos.items(), key=lambda entry: max(face.size for face in entry[1]))
-    return {path: max(faces, key=lambda face: face.size)}
+    doubt = "shows several people and nothing says who is meant: took the largest face"
+    return {path: max(faces, key=lambda face: face.size)}, doubt
 
 
 def read_people(

@@ -7,7 +7,8 @@ from typing import NoReturn, Protocol, TextIO
 from tqdm import tqdm
 
 LINE_SECONDS = 10.0  # between two plain lines
-BAR = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
+BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
+CLEAR = "\r" + " " * 40 + "\r"  # wipes the line "Looking for photos"; an old Windows console knows no other way
 
 
 class Progress(Protocol):
@@ -20,7 +21,7 @@ class Progress(Protocol):
         """The walk has come across this many files."""
 
     def start(self, what: str, total: int) -> None:
-        """A part begins that goes through `total` files; `what` is said in front of the bar."""
+        """A part begins that goes through `total` files; `what` is said first."""
 
     def advance(self, note: str = "") -> None:
         """One more file is done; `note` is said behind the bar."""
@@ -52,7 +53,7 @@ class BarProgress:
         self._found_shown = 0.0
 
     def say(self, line: str) -> None:
-        self._stream.write(f"\r\x1b[K{line}\n")
+        self._stream.write(f"{CLEAR}{line}\n")
 
     def found(self, files: int) -> None:
         if time.monotonic() - self._found_shown > 0.1:
@@ -61,15 +62,15 @@ class BarProgress:
             self._stream.flush()
 
     def start(self, what: str, total: int) -> None:
-        self._stream.write("\r\x1b[K")
+        # On a line of its own, so that 80 columns hold all that the bar says.
+        self._stream.write(f"{CLEAR}{what}\n")
         self._bar = tqdm(
             total=total,
-            desc=what,
             file=self._stream,
             dynamic_ncols=True,
             smoothing=0.05,
             bar_format=BAR,
-            unit=" a second",
+            unit=" photos",
             leave=False,
         )
 

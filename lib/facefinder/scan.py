@@ -1,18 +1,22 @@
 """Files -> joblib workers -> rows in the index."""
 
 import hashlib
+import multiprocessing.resource_tracker
 import os
 import signal
+import sys
+import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TypeAlias
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from facefinder.errors import Interrupted
+from facefinder.errors import Interrupted, WorkerError
 from facefinder.faces.analyzer import Analysis, AnalyzerSpec, Face, load
 from facefinder.index import Content, Index
 from facefinder.media.decode import UnreadablePhoto, looks_like_photo
@@ -24,7 +28,7 @@ from facefinder.progress import Progress
 _Batch: TypeAlias = list[tuple[FoundFile, frozenset[bytes]]]
 
 BATCH = 4  # files a worker takes at once, neighbours on the disk
-SAME_SIZE_BATCH = 64  # files of one size, kept together because they may be copies of one photo
+SAMPLE_BYTES = 1 << 16  # read of files of one size to see which may be copies of one photo
 MAX_FILE_BYTES = 1 << 30  # no photo is larger; more would not fit into a small computer's memory
 
 
@@ -64,7 +68,7 @@ def scan(
     """Analyse every file that the index does not know, and store what was found.
 
     count_matches: tells the progress how many of a photo's new faces are matches. Raises Interrupted on Ctrl-C,
-    after storing what is done; IndexFileError.
+    after storing what is done; IndexFileError; WorkerError.
     """
     report = ScanReport()
     known, new = 0, []
@@ -78,21 +82,23 @@ def scan(
     batches = [[(file, index.analysed_of_size(file.bytes)) for file in batch] for batch in _batches(new, jobs)]
     matches = 0
     if known:
-        progress.say(f"{known} photos are known from before, {len(new)} files are new.")
+        progress.say(f"Photos known from before: {known}. New files: {len(new)}.")
     progress.start("Looking at photos", len(new))
     try:
-        for result in _results(batches, spec, jobs):
-            _store(result, index, report)
-            if result.analysis:
-                matches += count_matches(result.analysis.faces)
-            progress.advance(f"{report.faces} faces, {matches} matches")
+        # Closed at once also when storing fails, so that no worker goes on.
+        with closing(_results(batches, spec, jobs)) as results:
+            for result in results:
+                _store(result, index, report)
+                if result.analysis:
+                    matches += count_matches(result.analysis.faces)
+                progress.advance(f"{matches} matches, {report.faces} faces")
     except KeyboardInterrupt:
         raise Interrupted(
             f"Stopped. {report.photos} photos are done and kept; the same command goes on from there."
         ) from None
     finally:
         progress.finish()
-        index.commit()
+    index.commit()
     report.problems += index.problems_seen()
     return report
 
@@ -118,9 +124,9 @@ def _store(result: FileResult, index: Index, report: ScanReport) -> None:
 
 
 def _batches(files: list[FoundFile], jobs: int) -> Iterator[list[FoundFile]]:
-    """Cut the list into batches in the order of the disk; files of the same size go into one batch.
+    """Cut the list into batches in the order of the disk; files that may be copies of one photo go into one batch.
 
-    Only a file of the same size can be a copy, and within a batch a copy is recognised without being analysed.
+    Within a batch a copy is recognised without being analysed.
     """
     same_size: dict[int, list[FoundFile]] = defaultdict(list)
     for file in files:
@@ -129,9 +135,8 @@ def _batches(files: list[FoundFile], jobs: int) -> Iterator[list[FoundFile]]:
     for number, file in enumerate(files):
         # The last batches are small, so that all workers come to their end together.
         size = max(1, min(BATCH, (len(files) - number) // (4 * jobs)))
-        twins = same_size.pop(file.bytes, [])
-        for start in range(0, len(twins), SAME_SIZE_BATCH):
-            batch += twins[start : start + SAME_SIZE_BATCH]
+        for copies in _possible_copies(same_size.pop(file.bytes, [])):
+            batch += copies
             if len(batch) >= size:
                 yield batch
                 batch = []
@@ -139,7 +144,22 @@ def _batches(files: list[FoundFile], jobs: int) -> Iterator[list[FoundFile]]:
         yield batch
 
 
-def _results(batches: list[_Batch], spec: AnalyzerSpec, jobs: int) -> Iterator[FileResult]:
+def _possible_copies(same_size: list[FoundFile]) -> list[list[FoundFile]]:
+    """Divide files of one size: copies of one photo stay together, and many scans or bitmaps do not."""
+    if len(same_size) <= BATCH:
+        return [same_size]
+    alike: dict[bytes, list[FoundFile]] = defaultdict(list)
+    for file in same_size:
+        try:
+            with open_untouched(file.path) as opened:
+                opened.seek(file.bytes // 2)
+                alike[hashlib.sha256(opened.read(SAMPLE_BYTES)).digest()].append(file)
+        except OSError:
+            alike[b""].append(file)  # the worker will say what is wrong with it
+    return list(alike.values())
+
+
+def _results(batches: list[_Batch], spec: AnalyzerSpec, jobs: int) -> Generator[FileResult, None, None]:
     """Run the batches in worker processes (none for one job) and yield the results as they come.
 
     When a worker dies, the batches that were under way are gone through again file by file: the file that kills
@@ -164,47 +184,89 @@ def _run(
     def tasks() -> Iterator[object]:
         for number, batch in list(batches.items()):
             handed_out.add(number)
-            yield delayed(_analyse_batch)(number, batch, spec, os.getpid())
+            yield delayed(_analyse_batch)(number, batch, spec)
 
-    # max_nbytes=None: results travel through pipes, never through files in the searched computer's temporary folder.
-    workers = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, max_nbytes=None)
-    yield from workers(tasks())
+    workers = Parallel(
+        n_jobs=jobs,
+        backend="loky",
+        return_as="generator_unordered",
+        batch_size=1,
+        max_nbytes=None,  # through pipes, never through files in the searched computer's temporary folder
+        initializer=_settle_in,
+        initargs=(os.getpid(),),
+    )
+    with _interrupts_held_back():
+        results = workers(tasks())  # starts the processes and returns at once
+    yield from results
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Answer Ctrl-C only afterwards. Processes started meanwhile stay deaf to it, so that only the parent answers."""
+    if sys.platform == "win32":
+        yield
+        return
+    # This helper process, which joblib needs, lets Ctrl-C through again when it starts; so it starts first.
+    multiprocessing.resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _run_alone(entry: tuple[FoundFile, frozenset[bytes]], spec: AnalyzerSpec) -> list[FileResult]:
     try:
         # Two jobs, one task: with n_jobs=1 joblib would run it in this process.
-        [(_, results)] = Parallel(n_jobs=2, backend="loky", max_nbytes=None)(
-            [delayed(_analyse_batch)(0, [entry], spec, os.getpid())]
-        )
+        [(_, results)] = _run({0: [entry]}, set(), spec, jobs=2)
     except TerminatedWorkerError:
+        _check_workers(spec)
         return [FileResult(entry[0], problem="reading it made the program crash; left out")]
-    return list(results)
+    return results
 
 
-def _analyse_batch(number: int, batch: _Batch, spec: AnalyzerSpec, parent: int) -> tuple[int, list[FileResult]]:
-    """What a worker does. Returns the batch's number and a result for each of its files."""
-    if os.getpid() != parent:
-        _settle_in()
-    seen: set[bytes] = set()
-    results = []
-    for file, known in batch:
-        result = _analyse_file(file, known | seen, spec)
-        if result.sha256:
-            seen.add(result.sha256)
-        results.append(result)
-    return number, results
+def _check_workers(spec: AnalyzerSpec) -> None:
+    """Raise WorkerError when workers die without any file; then none of the files is to blame."""
+    try:
+        list(_run({0: []}, set(), spec, jobs=2))
+    except TerminatedWorkerError as error:
+        raise WorkerError(
+            "The processes that look at the photos end as soon as they start. Is there enough free memory? Close other "
+            "programs, or try it with --jobs 1. What is done is kept."
+        ) from error
 
 
-@lru_cache(maxsize=1)
-def _settle_in() -> None:
-    """Once per worker process."""
-    # Ctrl-C reaches the whole process group; only the parent answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _settle_in(parent: int) -> None:
+    """What a worker process does first. parent: the id of the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for those that joblib starts anew later
     # libtiff and its like write about broken files straight to the terminal; the file's problem is reported instead.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent was killed; it would wait for work for minutes otherwise."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _analyse_batch(number: int, batch: _Batch, spec: AnalyzerSpec) -> tuple[int, list[FileResult]]:
+    """What a worker does. Returns the batch's number and a result for each of its files."""
+    load(spec)
+    seen: set[bytes] = set()
+    results = []
+    for file, known in batch:
+        try:
+            result = _analyse_file(file, known | seen, spec)
+        except Exception as error:  # noqa: BLE001 - one file must not end a run of hours; the next run tries it again
+            result = FileResult(file, problem=f"the program cannot deal with it: {error!r}")
+        if result.sha256:
+            seen.add(result.sha256)
+        results.append(result)
+    return number, results
 
 
 def _analyse_file(file: FoundFile, known: frozenset[bytes] | set[bytes], spec: AnalyzerSpec) -> FileResult:

@@ -94,7 +94,7 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def _time(seconds: float) -> str:
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} seconds"
     minutes = round(seconds / 60)
-    return f"{minutes} minutes" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    return _count(minutes, "minute") if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

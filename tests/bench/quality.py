@@ -13,10 +13,13 @@ import platform
 from collections import defaultdict
 from pathlib import Path
 
+import common  # first: it finds the packages
+
+# isort: split
+
 import numpy as np
 from numpy.typing import NDArray
 
-import common
 from facefinder.faces.analyzer import Face, specify
 from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS, recogniser
 from facefinder.index import Index

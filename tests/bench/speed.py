@@ -23,9 +23,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import common  # first: it finds the packages
+
+# isort: split
+
 from joblib import Parallel, delayed
 
-import common
 from facefinder.faces.analyzer import AnalyzerSpec, load, specify
 from facefinder.index import Index
 from facefinder.media.decode import UnreadablePhoto
@@ -34,19 +37,6 @@ from facefinder.progress import NoProgress
 from facefinder.scan import scan
 
 SEED_SECONDS = 6.6
-
-
-class FirstAndLast(NoProgress):
-    """Remembers when the first and the last photo were done."""
-
-    def __init__(self) -> None:
-        self.first = self.last = 0.0
-        self.done = 0
-
-    def advance(self, note: str = "") -> None:
-        self.last = time.perf_counter()
-        self.first = self.first or self.last
-        self.done += 1
 
 
 def main() -> None:
@@ -59,7 +49,6 @@ def main() -> None:
     options = parser.parse_args()
     files = list(walk([options.folder]))[: options.limit]
     spec = specify("sface", 20, common.ROOT / "models")
-    # The program takes files in batches, so the first result comes late: count what followed it.
     native = run_native(files, spec, options.jobs)
     kernels = run_kernels(files, spec, options.jobs)
     results = {"native": native, "kernels": kernels}
@@ -92,7 +81,6 @@ def main() -> None:
 
 
 def run_native(files: list[FoundFile], spec: AnalyzerSpec, jobs: int) -> dict[str, Any]:
-    progress = FirstAndLast()
     with (
         tempfile.TemporaryDirectory() as folder,
         Index(Path(folder) / "index", spec.key, platform.node()) as index,
@@ -100,7 +88,7 @@ def run_native(files: list[FoundFile], spec: AnalyzerSpec, jobs: int) -> dict[st
         started = time.perf_counter()
         warm_up(files, spec, jobs)
         loaded = time.perf_counter()
-        report = scan(files, index, spec, jobs, progress)
+        report = scan(files, index, spec, jobs, NoProgress())
         ended = time.perf_counter()
     return {
         "rate": len(files) / (ended - loaded),

@@ -45,7 +45,7 @@ def align(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[
 def _cut_out(pixels: NDArray[np.uint8], matrix: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """The part of the picture that the crop is made from, and where its left top corner lies (x, y)."""
     ends = np.array([[0, 0], [CROP, 0], [0, CROP], [CROP, CROP]], np.float64)
-    ends = (ends - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    ends = (ends - matrix[:, 2]) @ np.linalg.pinv(matrix[:, :2]).T
     height, width = pixels.shape[:2]
     margin = 2
     left, top = np.clip(np.floor(ends.min(axis=0)) - margin, 0, [width - 1, height - 1]).astype(int)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,6 +15,15 @@ from facefinder.faces.runtime import create_session
 SMALLEST_SEEN = 10
 STRIDES = (8, 16, 32)
 
+# A face of 10 pixels seldom passes the threshold, and its landmarks are a tenth of its width off. Yet most leave a hint,
+# a small box with at least this score, and most hints pass when they are magnified, with landmarks twice as good: of 67
+# faces of family and press photos shrunk to 10 pixels 50 were found instead of 15, at 12 pixels 62 instead of 37. A
+# photo has six hints on average: looking closer at them costs little, looking at all of it at twice the size much.
+HINT = 0.1
+HINT_SIZE = 20
+MAGNIFIED = 3
+SURE_MAGNIFIED = 0.8  # magnified, a face has .85 to .95; the things that look like one have less
+
 # A picture is never made smaller than this (long side) for the fine pass: small faces of a small picture matter.
 FINE_SIDE = 512
 # In a picture of this size (long side) a face that fills the frame is small enough for YuNet.
@@ -24,6 +34,12 @@ STEP = 4
 # whole in its neighbour if it is smaller than the overlap, and is well seen in the next smaller pass if not.
 TILE = 768
 OVERLAP = 96
+# YuNet draws the box of a cut face around the part that it sees: a box is whole if it ends this part of its size
+# before the tile does.
+CLEAR_OF_EDGE = 0.1
+
+# A part of a picture: left, top, right, bottom, pixels.
+Area: TypeAlias = tuple[int, int, int, int]
 
 # Two boxes that share this part of their union are one face; one that lies inside another by the second part too.
 SAME_FACE_UNION = 0.3
@@ -44,12 +60,13 @@ class Detections:
     def __getitem__(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "Detections":
         return Detections(self.boxes[chosen], self.landmarks[chosen], self.scores[chosen])
 
-    def moved(self, scale: float, left: float = 0, top: float = 0) -> "Detections":
-        """In the pixels of a picture in which this one, enlarged by `scale`, lies at (left, top)."""
+    def moved(self, scale: float | tuple[float, float], left: float = 0, top: float = 0) -> "Detections":
+        """In the pixels of a picture in which this one, enlarged by `scale` (or by x, y), lies at (left, top)."""
+        factor = np.broadcast_to(np.asarray(scale, np.float32), 2)
         corner = np.array([left, top], np.float32)
-        boxes = self.boxes * np.float32(scale)
+        boxes = self.boxes * np.tile(factor, 2)
         boxes[:, :2] += corner
-        return Detections(boxes, self.landmarks * np.float32(scale) + corner, self.scores)
+        return Detections(boxes, self.landmarks * factor + corner, self.scores)
 
 
 def _join(parts: list[Detections]) -> Detections:
@@ -80,12 +97,24 @@ class YuNet:
         resized = picture
         for scale in _scales(max(picture.shape[:2]), smallest):
             resized = _resize(resized, round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-            for left, top, tile in _tiles(resized):
-                here = self._detect_tile(tile).moved(1, left, top)
-                whole = here[_is_whole(here, left, top, tile.shape, resized.shape)]
-                parts.append(whole.moved(picture.shape[1] / resized.shape[1]))
+            here = _join([self._look(resized, area) for area in _tiles(resized)])
+            closer = [self._look(resized, area, MAGNIFIED) for area in _hints(here, resized)]
+            here = _join([here[here.scores >= self._threshold], *(look[look.scores >= SURE_MAGNIFIED] for look in closer)])
+            # A thin picture's short side, rounded to whole pixels, has not quite the scale of its long side.
+            back = (picture.shape[1] / resized.shape[1], picture.shape[0] / resized.shape[0])
+            parts.append(here.moved(back))
         found = _suppress_overlaps(_join(parts))
         return found[np.minimum(found.boxes[:, 2], found.boxes[:, 3]) >= smallest * 0.8]
+
+    def _look(self, picture: NDArray[np.uint8], area: Area, magnified: int = 1) -> Detections:
+        """All faces and hints of faces in one area of a picture, but those that the area's edge cuts through."""
+        left, top, right, bottom = area
+        tile = picture[top:bottom, left:right]
+        if magnified > 1:
+            size = (tile.shape[1] * magnified, tile.shape[0] * magnified)
+            tile = cv2.resize(tile, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+        here = self._detect_tile(tile).moved(1 / magnified, left, top)
+        return here[_is_whole(here, area, picture.shape)]
 
     def _detect_tile(self, tile: NDArray[np.uint8]) -> Detections:
         height, width = (-(-side // 32) * 32 for side in tile.shape[:2])
@@ -98,7 +127,7 @@ class YuNet:
         """One stride's four outputs, a row for each cell of the grid, into pixels of the tile."""
         classes, objects, boxes, points = outputs
         scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
-        chosen = np.flatnonzero(scores >= self._threshold)
+        chosen = np.flatnonzero(scores >= HINT)
         cells = np.stack([chosen % (width // stride), chosen // (width // stride)], axis=1).astype(np.float32)
         centres = (boxes[chosen, :2] + cells) * stride
         sizes = np.exp(boxes[chosen, 2:]) * stride
@@ -121,11 +150,23 @@ def _resize(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-def _tiles(picture: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Cut a picture into equal tiles of at most TILE pixels a side that overlap: (left, top, tile)."""
+def _tiles(picture: NDArray[np.uint8]) -> Iterator[Area]:
+    """Cut a picture into equal tiles of at most TILE pixels a side that overlap."""
     for top, bottom in _spans(picture.shape[0]):
         for left, right in _spans(picture.shape[1]):
-            yield left, top, picture[top:bottom, left:right]
+            yield left, top, right, bottom
+
+
+def _hints(found: Detections, picture: NDArray[np.uint8]) -> Iterator[Area]:
+    """The surroundings of each small face, sure or not."""
+    small = _suppress_overlaps(found[found.boxes[:, 2:].min(axis=1) < HINT_SIZE])
+    ends = np.array(picture.shape[1::-1])
+    for box in small.boxes:
+        centre, reach = box[:2] + box[2:] / 2, 1.5 * box[2:].max()
+        start, end = np.floor(centre - reach), np.ceil(centre + reach)
+        left, top = np.clip(start, 0, ends - 1).astype(int).tolist()
+        right, bottom = np.clip(end, [left + 1, top + 1], ends).astype(int).tolist()
+        yield left, top, right, bottom
 
 
 def _spans(length: int) -> list[tuple[int, int]]:
@@ -134,18 +175,17 @@ def _spans(length: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, length)) for start in range(0, count * (size - OVERLAP), size - OVERLAP)]
 
 
-def _is_whole(
-    found: Detections, left: int, top: int, tile: tuple[int, ...], picture: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """(N,) whether a box ends inside its tile, wherever the picture goes on beyond the tile."""
+def _is_whole(found: Detections, area: Area, picture: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(N,) whether a box ends well inside its area, wherever the picture goes on beyond the area."""
     starts, ends = found.boxes[:, :2], found.boxes[:, :2] + found.boxes[:, 2:]
-    right, bottom = left + tile[1], top + tile[0]
+    clear = found.boxes[:, 2:] * CLEAR_OF_EDGE
+    left, top, right, bottom = area
     whole = np.ones(len(found), bool)
     for side, inside in (
-        (left > 0, starts[:, 0] > left),
-        (top > 0, starts[:, 1] > top),
-        (right < picture[1], ends[:, 0] < right),
-        (bottom < picture[0], ends[:, 1] < bottom),
+        (left > 0, starts[:, 0] > left + clear[:, 0]),
+        (top > 0, starts[:, 1] > top + clear[:, 1]),
+        (right < picture[1], ends[:, 0] < right - clear[:, 0]),
+        (bottom < picture[0], ends[:, 1] < bottom - clear[:, 1]),
     ):
         if side:
             whole &= inside

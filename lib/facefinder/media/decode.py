@@ -10,7 +10,7 @@ import numpy as np
 import pillow_heif
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 pillow_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS below is ours; Pillow's own limit refuses the photos of today's phones
@@ -21,6 +21,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "DIB", "GIF")
 
 # The largest pictures that phones and cameras take have 200 megapixels; what claims more is a bomb.
 MAX_PIXELS = 250_000_000
+
+# What a decoder says of it ("decoder error -2") helps nobody.
+DAMAGED = "broken picture: a part of it is damaged or missing"
+UNKNOWN = "not a photo, or of a kind that is not read here"
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 
@@ -53,10 +57,8 @@ class Photo:
             return self._decode(scale)
         except MemoryError as error:
             raise UnreadablePhoto("too large for this computer's memory") from error
-        except (
-            Exception
-        ) as error:  # decoders of hostile files raise almost anything: struct, zlib, syntax, value errors
-            raise UnreadablePhoto(f"broken picture: {error}") from error
+        except Exception as error:  # on hostile files decoders raise almost anything: struct, zlib, value errors
+            raise UnreadablePhoto(DAMAGED) from error
 
     def _decode(self, scale: float) -> NDArray[np.uint8]:
         if self._image.format == "HEIF":
@@ -78,7 +80,7 @@ class Photo:
     def _decode_with_pillow(self) -> NDArray[np.uint8]:
         image = self._image
         image.seek(0)
-        ImageOps.exif_transpose(image, in_place=True)
+        image.load()
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             # Pillow would cut 16-bit grey off at 255 instead of scaling it.
             deep = np.asarray(image, dtype=np.float32)
@@ -88,7 +90,7 @@ class Photo:
             ground = Image.new("RGBA", image.size, "white")
             ground.alpha_composite(image)
             image = ground
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        return _upright(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), self._orientation)
 
 
 def _decode_jpeg(data: bytes, size: tuple[int, int], scale: float) -> NDArray[np.uint8] | None:
@@ -140,20 +142,21 @@ def open_photo(data: bytes) -> Photo:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             exif = _exif(image)
     except UnidentifiedImageError as error:
-        raise UnreadablePhoto("not a picture, or one that is broken at its start") from error
+        raise UnreadablePhoto(DAMAGED if looks_like_photo(data[:16]) else UNKNOWN) from error
     except Exception as error:  # see Photo.pixels
-        raise UnreadablePhoto(f"broken picture: {error}") from error
+        raise UnreadablePhoto(DAMAGED) from error
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise UnreadablePhoto(f"claims {width * height / 1e6:.0f} megapixels, more than any camera takes")
-    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    # Pillow and libheif turn these two themselves.
+    orientation = 1 if image.format in ("TIFF", "HEIF") else exif.get(ExifTags.Base.Orientation, 1)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     return Photo(width, height, _time_taken(exif), data, image, orientation)
 
 
 def _exif(image: Image.Image) -> Image.Exif:
-    if image.format == "PNG" and "exif" not in image.info:
+    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return Image.Exif()  # asked for it, Pillow would decode the whole picture in search of it
     return image.getexif()
 

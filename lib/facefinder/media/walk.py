@@ -12,6 +12,7 @@ PHOTO_SUFFIXES = frozenset(
 )
 
 # Folders that hold programs, caches or deleted files: pictures in them are icons, thumbnails and rubbish.
+# On other disks Linux calls its trash .Trash-1000, after the user's number.
 SKIPPED_FOLDERS = frozenset(
     "$recycle.bin;system volume information;.trash;.trashes;.cache;.thumbnails;.git;.svn;.hg;"
     "node_modules;__pycache__;site-packages;.venv;.tox".split(";")
@@ -111,7 +112,7 @@ def _walk_folder(
         for entry in entries:
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name.lower() not in SKIPPED_FOLDERS:
+                    if not _is_skipped(entry.name.lower()):
                         below.append(entry.path)
                 elif entry.is_file(follow_symlinks=False) and _may_be_photo(entry.name):
                     status = entry.stat(follow_symlinks=False)
@@ -120,6 +121,10 @@ def _walk_folder(
             except OSError as error:
                 on_problem(entry.path, f"cannot be looked at: {error.strerror}")
         pending.extend(reversed(below))
+
+
+def _is_skipped(folder: str) -> bool:
+    return folder in SKIPPED_FOLDERS or folder.startswith(".trash-")
 
 
 def _may_be_photo(name: str) -> bool:

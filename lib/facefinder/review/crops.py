@@ -1,0 +1,107 @@
+"""A face in a photo -> a small picture of it for the groups folder, which carries its identity."""
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facefinder.media.decode import UnreadablePhoto, open_photo
+from facefinder.media.files import open_untouched
+from facefinder.review.word import Box
+
+SIDE = 200  # of a crop, pixels
+AROUND = 1.6  # how much of the photo it shows, in sides of the face's box
+QUALITY = 88  # JPEG's
+EXIF_DETAILS, UNIQUE_ID = 0x8769, 0xA420
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+_IN_NAME = re.compile(r"~([0-9a-z]+)\b[^~]*$")
+
+
+def cut_crops(paths: Sequence[str], sha256: bytes, boxes: Sequence[Box]) -> list[NDArray[np.uint8]] | None:
+    """Cut faces out of a photo that lies at one of `paths`: (SIDE, SIDE, 3) RGB each, upright.
+
+    None if the photo does not lie there unchanged.
+    """
+    for path in paths:
+        try:
+            with open_untouched(path) as file:
+                data = file.read()
+            if hashlib.sha256(data).digest() == sha256:
+                return _cut(data, boxes)
+        except (OSError, UnreadablePhoto):
+            continue
+    return None
+
+
+def _cut(data: bytes, boxes: Sequence[Box]) -> list[NDArray[np.uint8]]:
+    photo = open_photo(data)
+    sides = [max(width, height) * AROUND for _, _, width, height in boxes]
+    # JPEG is decoded no larger than the smallest face needs.
+    pixels = photo.pixels(min(1.0, SIDE / min(sides)))
+    scale = pixels.shape[1] / photo.width
+    crops = []
+    for (left, top, width, height), side in zip(boxes, sides, strict=True):
+        crop_left, crop_top = left + (width - side) / 2, top + (height - side) / 2
+        # Where the photo ends the crop is moved inwards, so that it has no black edge.
+        crop_left = min(max(crop_left, 0), max(photo.width - side, 0))
+        crop_top = min(max(crop_top, 0), max(photo.height - side, 0))
+        x, y = int(crop_left * scale), int(crop_top * scale)
+        size = max(1, round(side * scale))
+        region = np.ascontiguousarray(pixels[y : y + size, x : x + size])
+        shrink = SIDE / max(region.shape[:2])
+        shape = tuple(max(1, round(length * shrink)) for length in region.shape[1::-1])
+        interpolation = cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC
+        crops.append(cv2.resize(region, shape, interpolation=interpolation))
+    return crops  # type: ignore[return-value]
+
+
+def write_crop(path: Path, pixels: NDArray[np.uint8], index_name: str, face: int) -> None:
+    """Write a crop with its identity in its metadata. Raises OSError."""
+    exif = Image.Exif()
+    exif.get_ifd(EXIF_DETAILS)[UNIQUE_ID] = f"face-finder {index_name} {face_name(face)}"
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "JPEG", quality=QUALITY, exif=exif)
+    part = path.with_name(f"~{os.getpid()}.part")
+    try:
+        part.write_bytes(encoded.getvalue())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def identity(path: Path, index_name: str) -> int | None:
+    """Which face of this index a file shows: by its metadata, and by its name where it has none any more.
+
+    None for a foreign file, also for a crop of another index.
+    """
+    try:
+        with Image.open(path, formats=["JPEG", "PNG"]) as image:
+            mark = str(image.getexif().get_ifd(EXIF_DETAILS).get(UNIQUE_ID, "")).split()
+    except Exception:  # noqa: BLE001 - whatever lies there, Pillow may raise almost anything on it
+        return None
+    if mark[:1] == ["face-finder"]:
+        return face_number(mark[2]) if len(mark) == 3 and mark[1] == index_name else None
+    found = _IN_NAME.search(path.stem)
+    return face_number(found[1]) if found else None
+
+
+def face_name(face: int) -> str:
+    """A face's row number in the index, short: letters and digits."""
+    name = ""
+    while face:
+        face, digit = divmod(face, 36)
+        name = DIGITS[digit] + name
+    return name or "0"
+
+
+def face_number(name: str) -> int | None:
+    """The inverse of face_name(); None for anything else."""
+    return int(name, 36) if re.fullmatch("[0-9a-z]{1,12}", name) else None

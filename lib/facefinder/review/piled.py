@@ -1,0 +1,139 @@
+"""The faces that are grouped, and the last grouping, in the index."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facefinder.group import STRANGER, Faces, Grouping, Known
+from facefinder.index import Index
+from facefinder.review.word import SAME_FACE, Box, Said, Verdict, overlap
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PiledFaces:
+    """N faces of the piles, by row number. ids, contents (N,): their row numbers in the index; boxes (N, 4)."""
+
+    ids: Integers
+    contents: Integers
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    sharpness: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def to_group(self) -> Faces:
+        """The same, as group() wants them."""
+        return Faces(self.vectors, self.boxes[:, 2:].min(axis=1), self.sharpness, self.scores, self.contents)
+
+
+def add_piles(index: Index, folders: Sequence[Path]) -> None:
+    """Group the faces of these folders from now on."""
+    for folder in folders:
+        pile = (index.computer, os.fsencode(os.path.abspath(folder)))
+        index.rows("INSERT OR IGNORE INTO pile VALUES (?, ?)", pile)
+
+
+def piles(index: Index) -> list[Path]:
+    """The folders of this computer whose faces are grouped."""
+    rows = index.rows("SELECT path FROM pile WHERE computer = ? ORDER BY path", (index.computer,))
+    return [Path(os.fsdecode(path)) for (path,) in rows]
+
+
+def piled_faces(index: Index) -> PiledFaces:
+    """All faces in photos that were ever seen in a pile, on any computer."""
+    index.rows("CREATE TEMP TABLE IF NOT EXISTS piled (content INTEGER PRIMARY KEY)")
+    index.rows("DELETE FROM piled")
+    for computer, path in index.rows("SELECT computer, path FROM pile"):
+        # Everything below the folder stands, sorted, between "folder/" and "folder0"; of Windows after "folder\\".
+        for separator in (b"/", b"\\"):
+            below = path.rstrip(separator) + separator
+            index.rows(
+                "INSERT OR IGNORE INTO piled SELECT content FROM place "
+                "WHERE computer = ? AND (path = ? OR path > ? AND path < ?)",
+                (computer, path, below, below[:-1] + bytes([separator[0] + 1])),
+            )
+    rows = index.rows(
+        "SELECT face.id, face.content, x, y, width, height, score, sharpness, vector FROM piled JOIN face "
+        "ON face.content = piled.content WHERE analyzer = ? ORDER BY face.content, face.id",
+        (index.analyzer,),
+    )
+    vectors = np.frombuffer(b"".join(row[8] for row in rows), np.float32)
+    return PiledFaces(
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows], np.int64),
+        np.array([row[2:6] for row in rows], np.float32).reshape(-1, 4),
+        np.array([row[6] for row in rows], np.float32),
+        np.array([row[7] for row in rows], np.float32),
+        vectors.reshape(len(rows), -1) if rows else np.empty((0, 1), np.float32),
+    )
+
+
+def known(index: Index, faces: PiledFaces, said: Said) -> Known:
+    """What is known before a grouping: the user's word, and the groups so far."""
+    previous = _previous(index, faces)
+    for label in np.unique(previous[previous != STRANGER]):
+        previous[previous == label] = said.root(int(label))
+    word = np.full(len(faces), STRANGER, np.int64)
+    rejected = []
+    for row, verdicts in said.on(faces.contents, faces.boxes):
+        for person, verdict in verdicts.items():
+            if verdict is Verdict.IS:
+                word[row] = person
+            else:
+                # A face that may be somebody is grouped without that person, and shown beside.
+                rejected.append((row, person))
+    [(highest,)] = index.rows("SELECT coalesce(max(id), 0) FROM person")
+    return Known(word, previous, np.array(rejected, np.int64).reshape(-1, 2), next_number=highest + 1)
+
+
+def _previous(index: Index, faces: PiledFaces) -> Integers:
+    """(N,) the last grouping; of another analyzer, that of the face at the same place."""
+    last = dict(index.rows("SELECT face, person FROM grouped"))
+    previous = np.array([last.get(int(face), STRANGER) for face in faces.ids], np.int64)
+    by_others: dict[int, list[tuple[Box, int]]] = {}
+    for content, person, *box in index.rows(
+        "SELECT content, person, x, y, width, height FROM grouped JOIN face ON face.id = face WHERE analyzer != ?",
+        (index.analyzer,),
+    ):
+        by_others.setdefault(content, []).append(((box[0], box[1], box[2], box[3]), person))
+    for row in np.flatnonzero(previous == STRANGER) if by_others else []:
+        box = tuple(faces.boxes[row].tolist())
+        for other, person in by_others.get(int(faces.contents[row]), []):
+            if overlap(box, other) >= SAME_FACE:
+                previous[row] = person
+    return previous
+
+
+def store_grouping(index: Index, faces: PiledFaces, before: Known, said: Said, grouping: Grouping) -> None:
+    """Remember a grouping for the next one.
+
+    Where the user's word made the difference the group from before is kept, so that the word can be undone.
+    """
+    raw = _previous(index, faces)
+    labels = grouping.labels.copy()
+    for row in np.flatnonzero(raw != STRANGER):
+        if said.root(int(raw[row])) == labels[row]:
+            labels[row] = raw[row]
+    spoken = np.concatenate([np.flatnonzero(before.said != STRANGER), before.rejected[:, 0]])
+    labels[spoken] = raw[spoken]
+    index.rows("DELETE FROM grouped")
+    for label in np.unique(grouping.labels[grouping.labels != STRANGER]):
+        index.rows("INSERT OR IGNORE INTO person (id) VALUES (?)", (int(label),))
+    for face, label in zip(faces.ids.tolist(), labels.tolist(), strict=True):
+        if label != STRANGER:
+            index.rows("INSERT INTO grouped VALUES (?, ?)", (face, label))
+
+
+def new_person(index: Index) -> int:
+    """A number never used so far."""
+    [(number,)] = index.rows("INSERT INTO person DEFAULT VALUES RETURNING id")
+    return int(number)

@@ -1,0 +1,81 @@
+"""A face becomes the upright, centred crop, however it was turned, scaled or cut off."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facefinder.faces.align import CROP, TEMPLATE, align, similarity
+
+
+@pytest.fixture(scope="module")
+def scene() -> NDArray[np.uint8]:
+    """A picture without sharp edges, so that a shift by a part of a pixel changes little: 400x400."""
+    noise = np.random.default_rng(0).integers(0, 255, (50, 50, 3), np.uint8)
+    return cv2.resize(noise, (400, 400), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
+
+
+def moved(turn: float, scale: float, shift: tuple[float, float]) -> NDArray[np.float32]:
+    """TEMPLATE turned (degrees), scaled and shifted."""
+    angle = np.deg2rad(turn)
+    matrix = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return (TEMPLATE @ matrix.T + shift).astype(np.float32)
+
+
+@pytest.mark.parametrize("turn", [0, 30, 90, 180, -135])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 17.0])
+def test_a_known_turn_scale_and_shift_are_undone(turn, scale):
+    landmarks = moved(turn, scale, (1234.5, 67.25))
+    matrix = similarity(landmarks)
+    np.testing.assert_allclose(landmarks @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=0.02)
+
+
+def test_the_best_fit_to_inexact_landmarks_is_found():
+    inexact = moved(20, 3.0, (50, 60)) + np.random.default_rng(0).normal(0, 6, (5, 2)).astype(np.float32)
+    matrix = similarity(inexact)
+
+    def error(of: NDArray[np.float64]) -> float:
+        return float(((inexact @ of[:, :2].T + of[:, 2] - TEMPLATE) ** 2).sum())
+
+    for turn, scale in ((0.5, 1), (-0.5, 1), (0, 1.01), (0, 0.99)):
+        angle = np.deg2rad(turn)
+        nudge = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        assert error(nudge @ matrix) > error(matrix)
+    assert error(matrix + [[0, 0, 0.1], [0, 0, 0]]) > error(matrix)
+
+
+def test_a_face_is_never_mirrored():
+    mirrored = TEMPLATE * np.array([-1, 1], np.float32)
+    assert np.linalg.det(similarity(mirrored)[:, :2]) > 0
+    assert np.linalg.det(similarity(TEMPLATE)[:, :2]) > 0
+
+
+def test_landmarks_that_fall_together_do_not_break_the_run(scene):
+    assert align(scene, np.full((5, 2), 100, np.float32)).shape == (CROP, CROP, 3)
+
+
+def test_a_face_at_the_crops_own_size_comes_out_unchanged(scene):
+    np.testing.assert_array_equal(align(scene, TEMPLATE + np.float32([30, 40])), scene[40 : 40 + CROP, 30 : 30 + CROP])
+
+
+@pytest.mark.parametrize("scale", [1.5, 1.9, 2.1, 3.0, 5.3, 12.0])
+@pytest.mark.parametrize("turn", [0, 25])
+def test_a_large_face_gives_the_same_crop_as_a_small_one(scene, scale, turn):
+    """Beyond twice the crop's size the picture is shrunk first: nothing may shift or blur at that border."""
+    landmarks = moved(turn, 1.0, (150, 120))
+    expected = align(scene, landmarks).astype(int)
+    larger = cv2.resize(scene, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    crop = align(larger, (landmarks + 0.5) * np.float32(scale) - 0.5)
+    assert np.abs(crop - expected).mean() < 3
+    shift, _ = cv2.phaseCorrelate(*(np.float32(image).mean(axis=2) for image in (expected, crop)))
+    assert np.abs(shift).max() < 0.2
+
+
+def test_a_face_at_the_edge_is_black_where_the_picture_ends_and_right_where_it_does_not(scene):
+    for corner in ([-50, -60], [350, 340]):
+        crop = align(scene, TEMPLATE + np.float32(corner))
+        framed = cv2.copyMakeBorder(scene, *[CROP] * 4, cv2.BORDER_CONSTANT, value=0)
+        left, top = np.array(corner) + CROP
+        np.testing.assert_array_equal(crop, framed[top : top + CROP, left : left + CROP])
+    outside = align(scene, TEMPLATE + np.float32([5000, 5000]))
+    assert not outside.any()

@@ -1,0 +1,124 @@
+"""Files -> workers -> rows: what a worker's death or mistake costs, and what is analysed at all."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from joblib.externals.loky import get_reusable_executor
+from PIL import Image
+
+from facefinder.errors import WorkerError
+from facefinder.index import Index
+from facefinder.media.walk import walk
+from facefinder.progress import NoProgress
+from facefinder.scan import ScanReport, scan
+
+# A module for the workers: an analyzer's description that, once it arrives there, puts an analyzer in place that goes
+# wrong on some photos.
+FAULTY = """
+import os
+import signal
+import facefinder.scan
+from facefinder.faces.analyzer import AnalyzerSpec, load
+
+
+class FaultySpec(AnalyzerSpec):
+    def __reduce__(self):
+        return arrive, (self.model, self.min_face, self.models, self.key)
+
+
+def arrive(*description):
+    facefinder.scan.load = FaultyAnalyzer
+    return AnalyzerSpec(*description)
+
+
+class FaultyAnalyzer:
+    def __init__(self, spec):
+        self.spec = spec
+        if spec.key == "dead on arrival":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def analyse(self, data):
+        if data.endswith(b"deadly"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if data.endswith(b"odd"):
+            raise ZeroDivisionError("of all things")
+        return load(self.spec).analyse(data)
+"""
+
+
+@pytest.fixture
+def photos(tmp_path: Path, album: Path) -> Path:
+    """Nine photos of the album in one folder, each of another size."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, photo in enumerate(sorted((album / "Stage & screen").glob("*.jpg"))[:9]):
+        shutil.copy(photo, folder / f"{number}.jpg")
+    return folder
+
+
+@pytest.fixture
+def scan_folder(tmp_path, spec):
+    """Scan a folder with two workers and an index that stays."""
+
+    def scan_it(folder: Path, spec=spec) -> ScanReport:
+        with Index(tmp_path / "index.sqlite", spec.key, "here") as index:
+            return scan(walk([folder]), index, spec, jobs=2, progress=NoProgress())
+
+    return scan_it
+
+
+@pytest.fixture
+def faulty_spec(tmp_path, monkeypatch, spec):
+    """The default analyzer, but a photo that ends in "deadly" kills its worker, and "odd" raises an error."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    import faulty  # type: ignore[import-not-found]
+
+    yield faulty.FaultySpec(spec.model, spec.min_face, spec.models, spec.key)
+    get_reusable_executor().shutdown(kill_workers=True)
+
+
+def append(photo: Path, ending: bytes) -> None:
+    photo.write_bytes(photo.read_bytes() + ending)
+
+
+def test_a_photo_that_kills_its_worker_is_left_out_and_named(photos, scan_folder, faulty_spec):
+    append(photos / "4.jpg", b"deadly")
+    report = scan_folder(photos, faulty_spec)
+    assert (report.photos, report.analysed) == (8, 8)
+    assert report.problems == [(str(photos / "4.jpg"), "reading it made the program crash; left out")]
+    # It is tried again next time, alone: all others are known.
+    assert scan_folder(photos).analysed == 1
+
+
+def test_a_mistake_of_the_program_costs_one_photo(photos, scan_folder, faulty_spec):
+    append(photos / "2.jpg", b"odd")
+    report = scan_folder(photos, faulty_spec)
+    assert (report.photos, report.analysed) == (8, 8)
+    [(path, reason)] = report.problems
+    assert path == str(photos / "2.jpg")
+    assert "of all things" in reason
+
+
+def test_workers_that_die_without_any_photo_end_the_run_with_advice(photos, scan_folder, faulty_spec):
+    with pytest.raises(WorkerError, match="--jobs 1") as failure:
+        scan_folder(photos, replace(faulty_spec, key="dead on arrival"))
+    assert failure.value.exit_code == 8
+
+
+def test_a_photo_with_copies_is_analysed_once_also_among_many_of_one_size(tmp_path, scan_folder):
+    """Bitmaps are all of one size, whatever they show."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(90):
+        # Three contents among thirty others and thirty times each; they differ in one row of pixels.
+        picture = Image.new("RGB", (64, 48), "white")
+        picture.paste((number if number % 2 else number % 3, 200, 0), (0, 24, 64, 25))
+        picture.save(folder / f"{number:02}.bmp")
+    assert len({path.stat().st_size for path in folder.iterdir()}) == 1
+    different = len({path.read_bytes() for path in folder.iterdir()})
+    report = scan_folder(folder)
+    assert (report.photos, report.analysed) == (90, different)
+    assert different < 60

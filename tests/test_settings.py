@@ -1,0 +1,168 @@
+"""Settings: a flag beats the file, and whatever is wrong is told with its name and what would be right."""
+
+import argparse
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facefinder import settings as settings_module
+from facefinder.errors import UsageError
+from facefinder.settings import Settings, read_settings
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., Settings]:
+    def read(*flags: str, toml: str | bytes = "") -> Settings:
+        (tmp_path / "face_finder.toml").write_bytes(toml.encode() if isinstance(toml, str) else toml)
+        return read_settings(flags, tmp_path)
+
+    return read
+
+
+def test_every_setting_can_stand_in_the_file(read, tmp_path):
+    assert read() == Settings(
+        home=tmp_path,
+        places=(),
+        refs=tmp_path / "refs",
+        copy=None,
+        dry_run=False,
+        threshold=None,
+        model="sface",
+        min_face=20,
+        jobs=os.cpu_count() or 1,
+        index=tmp_path / "index.sqlite",
+        json=False,
+        quiet=False,
+        verbose=False,
+    )
+    toml = """
+        refs = 'Mom'
+        copy = '/media/stick/out'
+        dry_run = true
+        threshold = 0.4
+        model = "edgeface"
+        min-face = 40
+        jobs = "auto"
+        index = "other.sqlite"
+        json = true
+        quiet = true
+        verbose = false
+    """
+    given = read(toml=toml)
+    assert given == Settings(
+        tmp_path,
+        (),
+        tmp_path / "Mom",
+        Path("/media/stick/out"),
+        True,
+        0.4,
+        "edgeface",
+        40,
+        os.cpu_count() or 1,
+        tmp_path / "other.sqlite",
+        True,
+        True,
+        False,
+    )
+
+
+def test_a_flag_beats_the_file(read):
+    toml = "refs = 'Mom'\nthreshold = 0.4\nmodel = 'edgeface'\nmin_face = 40\njobs = 3\n"
+    given = read(
+        "--refs", "Dad", "--threshold", "0.3", "--model", "sface", "--min-face", "20", "--jobs", "1", toml=toml
+    )
+    assert (given.refs, given.threshold, given.model, given.min_face, given.jobs) == (Path("Dad"), 0.3, "sface", 20, 1)
+
+
+def test_a_flag_about_the_index_beats_the_other_one_in_the_file(read, tmp_path):
+    assert read("--no-index", toml="index = 'x.sqlite'").index is None
+    assert read("--index", "y.sqlite", toml="no_index = true").index == Path("y.sqlite")
+    assert read(toml="no_index = true").index is None
+    assert read(toml="no_index = false").index == tmp_path / "index.sqlite"
+    assert read(toml="no_index = false\nindex = 'x'").index == tmp_path / "x"
+    with pytest.raises(UsageError, match="index and no_index exclude each other"):
+        read(toml="no_index = true\nindex = 'x'")
+    with pytest.raises(UsageError, match="--no-index: not allowed with argument --index"):
+        read("--index", "x", "--no-index")
+
+
+def test_the_file_may_come_from_a_windows_editor(read):
+    assert read(toml=b"\xef\xbb\xbfmin_face = 40\r\n").min_face == 40
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("tresh = 0.4", "there is no setting called 'tresh'. Settings: copy, dry-run, index, .*verbose"),
+        ("[copy]\nto = 'x'", r"copy = \{'to': 'x'\} is not possible"),
+        ("places = ['x']", "there is no setting called 'places'"),
+        ("demo = true", "there is no setting called 'demo'"),
+        ("threshold = 4", "threshold = '4' is not possible. Allowed: a distance between 0 and 1"),
+        ("threshold = nan", "threshold = 'nan' is not possible. Allowed: a distance between 0 and 1"),
+        ("threshold = true", "threshold = 'True' is not possible. Allowed: a distance"),
+        ("min_face = 5", "min_face = '5' is not possible. Allowed: a number of pixels from 10 to 1000"),
+        ("min_face = 20.5", "min_face = '20.5' is not possible. Allowed: a number of pixels from 10 to 1000"),
+        ("jobs = 'many'", "jobs = 'many' is not possible. Allowed: a number of processes"),
+        ("jobs = true", "jobs = 'True' is not possible. Allowed: a number of processes"),
+        ("model = 'vgg'", "model = 'vgg' is not possible. Allowed: edgeface, sface"),
+        ("model = 1", "model = 1 is not possible. Allowed: edgeface, sface"),
+        ("quiet = 1", "quiet = 1 is not possible. Allowed: true, false"),
+        ("copy = 7", "copy = 7 is not possible. Allowed: the name of a file or folder, in quotes"),
+        ("refs = ['a', 'b']", "is not possible. Allowed: the name of a file or folder, in quotes"),
+        ("copy = ''", "copy = '' is not possible. Allowed: the name of a file or folder"),
+        ('copy = "C:\\Users\\me"', "cannot be read: .*single quotes"),
+        ("copy = C:", "cannot be read: "),
+        (b"copy = '\xff'", "cannot be read: "),
+    ],
+)
+def test_whatever_is_wrong_in_the_file_is_told_with_key_file_and_what_is_allowed(read, toml, told):
+    with pytest.raises(UsageError, match=rf"face_finder\.toml(:| )(?s:.)*{told}"):
+        read(toml=toml)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--tresh", "0.4"], "Unrecognized arguments: --tresh"),
+        (["--thresh", "0.4"], "Unrecognized arguments: --thresh"),
+        (["--threshold", "4"], "--threshold: '4' is not possible. Allowed: a distance between 0 and 1"),
+        (["--min-face", "big"], "--min-face: 'big' is not possible. Allowed: a number of pixels from 10 to 1000"),
+        (["--jobs", "0"], "--jobs: '0' is not possible. Allowed: a number of processes"),
+        (["--model", "vgg"], "--model: invalid choice: 'vgg' .choose from 'edgeface', 'sface'"),
+        (["--copy", ""], "--copy: '' is not possible. Allowed: the name of a file or folder"),
+        (["--refs"], "--refs: expected one argument"),
+        ([""], "PLACE: '' is not possible"),
+    ],
+)
+def test_a_wrong_flag_is_told_with_its_name_and_the_remedy(read, flags, told):
+    with pytest.raises(UsageError, match=rf"{told}.* See run\.sh -h for all flags\.$"):
+        read(*flags)
+
+
+def test_a_wrong_flag_ends_the_program_with_code_2(face_finder_command):
+    done = face_finder_command("--colour")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip() == "Unrecognized arguments: --colour. See run.sh -h for all flags."
+
+
+def test_the_help_is_grouped_names_every_flag_and_gives_examples(face_finder_command):
+    parser = settings_module._parser()
+    for action in parser._actions:
+        assert action.help
+        assert action.help != argparse.SUPPRESS
+    done: subprocess.CompletedProcess[str] = face_finder_command("-h")
+    assert done.returncode == 0
+    for title in ("who and where", "how strictly, how fast", "what is remembered", "what is said", "examples"):
+        assert f"\n{title}:\n" in done.stdout
+    for flag in (
+        *("--refs", "--copy", "--dry-run", "--demo", "--threshold", "--model", "--min-face", "--jobs"),
+        *("--index", "--no-index", "--json", "--quiet", "--verbose", "--version"),
+    ):
+        assert f"\n  {flag} " in done.stdout
+    examples = [line.split("   ")[0].split() for line in done.stdout.splitlines() if line.startswith("  run.sh")]
+    assert len(examples) >= 3
+    for _, *flags in examples:
+        read_settings(flags, Path("/"))
