@@ -32,11 +32,11 @@ from layout import (
 )
 from manifest import MANIFEST
 from packages import install_pack, is_current, pack_names
-from stick import bring_up_to_date, plan, stage_program, staged, stick_packs, tell_sizes
+from stick import bring_up_to_date, open_stage, plan, stage_program, stick_packs, tell_sizes
 from verify import verify, verify_stick
 from weights import install_models, installed_packs, is_complete, read_catalogue
 
-PACKS = ("deepface", "edgeface", "tests")
+PACKS = ("deepface", "edgeface", "hdbscan", "tensorflow", "tests")
 # In place of an archive: no interpreter travels.
 HOST = "host"
 
@@ -76,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         choices=PACKS,
         help="add a pack; may be repeated. deepface: DeepFace itself; edgeface: a recogniser that may not be "
-        "used to earn money; tests: the developer's tools",
+        "used to earn money; hdbscan: a method of grouping; tensorflow: DeepFace's back end, 1.3 GB; "
+        "tests: the developer's tools",
     )
     add("--accept-licence", action="store_true", help="say yes to the licence of a pack that has conditions")
     add("--demo", action="store_true", help="fetch the demo album as well")
@@ -176,8 +177,8 @@ def make_stick(here: Layout, options: argparse.Namespace) -> bool:
     platforms = options.platform or [here.platform]
     on_stick = {pack for pack in stick_packs(to) if pack in PACKS}
     packs = ["default", *sorted({*options.packs, *on_stick, *installed_packs(replace(here, target=to))} - {"default"})]
-    stages = [replace(staged(here), platform=platform) for platform in platforms]
     with one_at_a_time(here.cache), Fetcher(here.cache, from_cache=here.from_cache) as fetcher:
+        stages = [replace(open_stage(here), platform=platform) for platform in platforms]
         for stage in stages:
             if HOST not in options.runtime or stage.platform in given:
                 bring_interpreter(stage, fetcher, given.get(stage.platform), again=options.again)
@@ -197,6 +198,9 @@ def make_stick(here: Layout, options: argparse.Namespace) -> bool:
 def install(layout: Layout, packs: list[str], fetcher: Fetcher, *, again: bool) -> bool:
     """Install those of the packs that are missing or out of date, packages and models; return whether any was."""
     with_packages = pack_names(layout)
+    for pack in packs:
+        if pack not in (*with_packages, *read_catalogue(layout)["packs"]):
+            say(f"There is no pack {pack} for {layout.platform}: its packages are not published for it.")
     stale = [pack for pack in packs if pack in with_packages and (again or not is_current(layout, pack))]
     for pack in stale:
         install_pack(layout, pack)

@@ -45,7 +45,11 @@ def main() -> None:
             lines = resolve(uv, pack, platform, default)
             if pack not in STAND_ALONE:
                 lines = {name: line for name, line in lines.items() if name not in wanted}
-            write_lock(LOCKS / f"{platform}.{pack}.txt", lines)
+            path = LOCKS / f"{platform}.{pack}.txt"
+            path.unlink(missing_ok=True)
+            # None: the pack's packages do not exist for this platform.
+            if lines:
+                write_lock(path, lines)
 
 
 def install_uv() -> Path:

@@ -13,9 +13,11 @@ UNNEEDED_FOLDERS = {"tests", "test", "include", "bin", "sboms"}
 UNNEEDED_ENDINGS = {".pyi", ".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp", ".f", ".f90", ".a", ".lib"}
 UNNEEDED_PLACES = (
     "numpy/distutils",
-    "numpy/f2py",
+    "numpy/f2py/src",
     "numpy/_core/lib",
     "numpy/random/_examples",
+    # For numpy's own tests only.
+    "numpy/_core/_simd.*",
     "onnxruntime/datasets",
     "onnxruntime/quantization",
     "onnxruntime/tools",

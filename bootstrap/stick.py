@@ -32,6 +32,8 @@ PROGRAM = (
     "models/licences",
     "refs/README.md",
 )
+# What decides how packages and interpreters are made ready, besides their locks.
+RECIPE = ("slim.py", "packages.py", "interpreters.py", "interpreters.json")
 LONGEST_PATH = 140
 LIMIT_BYTES, LIMIT_FILES = 420_000_000, 4000
 # A file takes whole clusters; exFAT's are of 32 kB up to 32 GB and 128 kB above.
@@ -41,9 +43,20 @@ CLUSTER = 32 << 10
 Plan = dict[str, Path]
 
 
-def staged(layout: Layout) -> Layout:
-    """Return the layout of the stage: as the stick will be, for all platforms ever built, in the cache."""
-    return replace(layout, target=layout.cache / "stage")
+def open_stage(layout: Layout) -> Layout:
+    """Return the layout of the stage: as the stick will be, for all platforms ever built, in the cache.
+
+    What was made there in another way than now is thrown away.
+    """
+    stage = replace(layout, target=layout.cache / "stage")
+    locks = " ".join(sorted(path.name for path in layout.lock("default").parent.glob("*.txt")))
+    recipe = " ".join([locks, *(sha256_of(layout.source / "bootstrap" / name) for name in RECIPE)])
+    mark = stage.target / ".recipe"
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != recipe:
+        remove(stage.target)
+        stage.target.mkdir(parents=True)
+        mark.write_text(recipe, encoding="utf-8")
+    return stage
 
 
 def stage_program(stage: Layout) -> None:

@@ -20,6 +20,7 @@ from facefinder.errors import IndexFileError
 from facefinder.faces.analyzer import Face
 from facefinder.index import Content, Index
 from facefinder.media.walk import FoundFile
+from facefinder.schema import VERSION
 
 TESTS = Path(__file__).parent
 
@@ -223,7 +224,7 @@ def test_another_programs_file_is_refused_and_left_as_it_is(path, tmp_path):
 def test_an_index_of_another_version_is_refused_with_the_remedy(path):
     Index(path, "key", "laptop").__exit__(None, None, None)
     with sqlite3.connect(path) as database:
-        database.execute(f"PRAGMA user_version = {index_module.VERSION + 1}")
+        database.execute(f"PRAGMA user_version = {VERSION + 1}")
     database.close()
     with pytest.raises(IndexFileError, match=r"another version of this program\. Move it away"):
         Index(path, "key", "laptop")

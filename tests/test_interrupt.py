@@ -161,9 +161,13 @@ def test_ctrl_c_leaves_no_process_behind(stopped):
     stopped[0].wait_until_all_are_gone()
 
 
-def test_ctrl_c_while_the_workers_start_is_answered_in_the_same_words(tmp_path, refs, photos):
+def test_ctrl_c_while_the_workers_start_is_answered_by_the_program_alone(tmp_path, refs, photos):
     run = Run(tmp_path, refs, photos)
     run.wait_for(lambda: len(run.workers()) == 2)
+    for worker in run.workers():
+        # From their first moment on: a traceback of each is what a user would see otherwise.
+        masks = dict(re.findall(r"(Sig\w+):\s*(\w+)", Path(f"/proc/{worker}/status").read_text()))
+        assert (int(masks["SigBlk"], 16) | int(masks["SigIgn"], 16)) >> (signal.SIGINT - 1) & 1
     os.killpg(run.process.pid, signal.SIGINT)
     _, said = run.end(5)
     assert re.search(r"\nStopped\. .* the same command goes on from there\.\n$", said)

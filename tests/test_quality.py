@@ -11,6 +11,7 @@ import pytest
 import face_finder
 
 BENCH = face_finder.HOME / "tests" / "bench"
+PROGRAMS = sorted(path.name for path in BENCH.glob("*.py") if '__name__ == "__main__"' in path.read_text("utf-8"))
 
 
 def test_every_press_photo_is_found_and_no_wrong_one(shared_photos, face_finder_command, tmp_path):
@@ -55,7 +56,7 @@ def test_press_crops_are_found_with_a_recall_of_985_at_a_precision_of_99_percent
     assert figures["precision 99.0%"]["recall"] >= 0.985
 
 
-@pytest.mark.parametrize("program", sorted(path.name for path in BENCH.glob("*.py") if path.name != "common.py"))
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_each_measurement_starts_with_the_computers_own_python_and_explains_itself(program, tmp_path):
     help_text = subprocess.run(
         [sys.executable, BENCH / program, "-h"], cwd=tmp_path, env={}, capture_output=True, text=True

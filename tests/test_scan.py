@@ -8,7 +8,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
-from facefinder.errors import WorkerError
+from facefinder.errors import IndexFileError, WorkerError
 from facefinder.index import Index
 from facefinder.media.walk import walk
 from facefinder.progress import NoProgress
@@ -106,6 +106,14 @@ def test_workers_that_die_without_any_photo_end_the_run_with_advice(photos, scan
     with pytest.raises(WorkerError, match="--jobs 1") as failure:
         scan_folder(photos, replace(faulty_spec, key="dead on arrival"))
     assert failure.value.exit_code == 8
+
+
+def test_a_full_stick_ends_the_scan_and_is_named_as_the_reason(photos, tmp_path, spec):
+    with Index(tmp_path / "index.sqlite", spec.key, "here") as index:
+        [(pages,)] = index.rows("PRAGMA page_count")
+        index.rows(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(IndexFileError, match="is full"):
+            scan(walk([photos]), index, spec, jobs=1, progress=NoProgress())
 
 
 def test_a_photo_with_copies_is_analysed_once_also_among_many_of_one_size(tmp_path, scan_folder):

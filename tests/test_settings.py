@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from facefinder import settings as settings_module
 from facefinder.errors import UsageError
+from facefinder.flags import find_parser
 from facefinder.settings import Settings, read_settings
 
 
@@ -96,7 +96,7 @@ def test_the_file_may_come_from_a_windows_editor(read):
 @pytest.mark.parametrize(
     ("toml", "told"),
     [
-        ("tresh = 0.4", "there is no setting called 'tresh'. Settings: copy, dry-run, index, .*verbose"),
+        ("tresh = 0.4", "there is no setting called 'tresh'. Settings: copy, dry-run, groups, index, .*verbose"),
         ("[copy]\nto = 'x'", r"copy = \{'to': 'x'\} is not possible"),
         ("places = ['x']", "there is no setting called 'places'"),
         ("demo = true", "there is no setting called 'demo'"),
@@ -149,7 +149,7 @@ def test_a_wrong_flag_ends_the_program_with_code_2(face_finder_command):
 
 
 def test_the_help_is_grouped_names_every_flag_and_gives_examples(face_finder_command):
-    parser = settings_module._parser()
+    parser = find_parser()
     for action in parser._actions:
         assert action.help
         assert action.help != argparse.SUPPRESS

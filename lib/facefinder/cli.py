@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from facefinder import summary
+from facefinder import groups_summary, summary
 from facefinder.errors import FaceFinderError, Interrupted
 from facefinder.find import find
+from facefinder.groups import groups
 from facefinder.progress import choose_progress
 from facefinder.settings import read_settings
 
@@ -26,9 +27,17 @@ def main(arguments: Sequence[str], home: Path) -> int:
         settings = read_settings(arguments, home)
         for note in settings.notes:
             print(note, file=sys.stderr)
-        outcome = find(settings, choose_progress(settings.quiet))
-        print(summary.as_json(outcome, settings) if settings.json else "\n" + summary.in_words(outcome, settings))
-        failures = outcome.scan.problems or (outcome.copies and outcome.copies.failures)
+        progress = choose_progress(settings.quiet)
+        if settings.review:
+            grouped = groups(settings, progress)
+            say = groups_summary.as_json if settings.json else groups_summary.in_words
+            text = say(grouped, settings)
+            failures = grouped.failures
+        else:
+            outcome = find(settings, progress)
+            text = summary.as_json(outcome, settings) if settings.json else summary.in_words(outcome, settings)
+            failures = bool(outcome.scan.problems or (outcome.copies and outcome.copies.failures))
+        print(text if settings.json else f"\n{text}")
         return SOME_UNREADABLE if failures else DONE
     except FaceFinderError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -1,10 +1,10 @@
-"""The main job: reference photos in, the photos of those people out."""
+"""The main job: people in (by reference photos, or by their groups), the photos of those people out."""
 
 import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +14,24 @@ from facefinder.errors import DestinationError, PlacesError
 from facefinder.faces.analyzer import Face, specify
 from facefinder.faces.models import Thresholds, recogniser
 from facefinder.index import Index
-from facefinder.match import Limits, PhotoMatch, match
-from facefinder.media.walk import outermost, photo_folders, walk
+from facefinder.match import Limits, PhotoMatch, Verdict, match
+from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
+from facefinder.review.people import joined, no_such_person, people_of_groups, verdicts_on
+from facefinder.review.read import Reading, read_if_ours
+from facefinder.review.word import History, Said, same_name
 from facefinder.scan import ScanReport, scan
 from facefinder.settings import Settings
+from facefinder.together import narrow
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found. to_copy: how many photos --dry-run would have copied. seconds: the whole run."""
+    """What a run found. to_copy: how many photos --dry-run would have copied. seconds: the whole run.
+
+    reading: what the user did in the groups folder before.
+    """
 
     people: list[Person]
     matches: list[PhotoMatch]
@@ -34,17 +41,24 @@ class Outcome:
     copies: CopyReport | None
     to_copy: int
     seconds: float
+    reading: Reading = field(default_factory=Reading)
 
 
 def find(settings: Settings, progress: Progress) -> Outcome:
     """Look through the places for the people of the references; copy their photos if asked to."""
     started = time.monotonic()
-    places = _places(settings)
-    photos_of = reference_files(settings.refs)
+    places = places_to_search(settings)
+    photos_of = reference_files(settings.refs) if settings.from_refs else {}
     spec = specify(settings.model, settings.min_face, settings.models)
     limits = _limits(settings)
     collector = Collector(settings.copy) if settings.copy else None
     with Index(settings.index, spec.key, platform.node()) as index:
+        reading = read_if_ours(index, settings.groups_folder)
+        said = History(index).said()
+        wanted = [*settings.people, *settings.without]
+        of_groups = people_of_groups(index, said, wanted)
+        others = [name for name in wanted if name not in of_groups and name not in photos_of]
+        photos_of |= _references_of(others, settings.refs, said)
         references = scan(
             [photo for photos in photos_of.values() for photo in photos],
             index,
@@ -53,6 +67,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
             NoProgress(),
         )
         people = read_people(photos_of, index.faces_at, references.problems, _thresholds(settings).maybe)
+        people = joined([*people, *of_groups.values()])
 
         def count_matches(faces: Sequence[Face]) -> int:
             return len(match(np.stack([face.vector for face in faces]), people, limits)) if faces else 0
@@ -61,30 +76,52 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         unlistable: list[tuple[str, str]] = []
         files = walk(
             places,
-            never=_never(settings, places),
+            never=never_searched(settings, places),
             on_problem=lambda path, why: unlistable.append((path, why)),
         )
         report = scan(files, index, spec, settings.jobs, progress, count_matches)
         report.problems += unlistable
-        matches = find_matches(index, people, limits)
+        matches = find_matches(index, people, limits, said)
+    left_out = [of_groups[name].name if name in of_groups else name for name in settings.without]
+    without = [person.name for person in people if any(same_name(person.name, name) for name in left_out)]
+    people = [person for person in people if person.name not in without]
+    matches = narrow(matches, [person.name for person in people], settings.together, without)
     to_copy = len(collector.missing(matches)) if collector else len(matches)
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
-    return Outcome(people, matches, places, limits, report, copies, to_copy, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading)
 
 
-def find_matches(index: Index, people: Sequence[Person], limits: Limits) -> list[PhotoMatch]:
-    """Each photo seen in this run with each person that it shows, by person, nearest first."""
-    nearest: dict[tuple[int, int], tuple[float, tuple[float, ...]]] = {}
+def _references_of(names: Sequence[str], folder: Path, said: Said) -> dict[str, list[FoundFile]]:
+    """The reference photos of people who are wanted by name and are in no group. Raises UsageError, ReferencesError."""
+    in_refs = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    photos_of = {}
+    for name in names:
+        [own] = [path for path in in_refs if same_name(path.name, name)][:1] or [None]
+        if own is None:
+            raise no_such_person(name, said, [path.name for path in in_refs if not path.name.startswith(".")])
+        photos_of[own.name] = [photo for photos in reference_files(own).values() for photo in photos]
+    return photos_of
+
+
+def find_matches(index: Index, people: Sequence[Person], limits: Limits, said: Said | None = None) -> list[PhotoMatch]:
+    """Each photo seen in this run with each person that it shows, by person, nearest first.
+
+    said: the user's word, which is stronger than any distance.
+    """
+    said = said or Said()
+    numbers = [said.person_called(person.name) for person in people]
+    nearest: dict[tuple[int, int], tuple[Verdict, float, tuple[float, ...]]] = {}
     for stored in index.faces_seen():
-        for found in match(stored.vectors, people, limits):
+        word = verdicts_on(said, numbers, stored.contents, stored.boxes)
+        for found in match(stored.vectors, people, limits, word):
             key = (int(stored.contents[found.face]), found.person)
-            if key not in nearest or found.distance < nearest[key][0]:
-                nearest[key] = (found.distance, tuple(stored.boxes[found.face].tolist()))
+            here = (found.verdict, found.distance, tuple(stored.boxes[found.face].tolist()))
+            if key not in nearest or _is_surer(here, nearest[key]):
+                nearest[key] = here
     matches = []
-    for (number, person), (distance, box) in nearest.items():
+    for (number, person), (verdict, distance, box) in nearest.items():
         content, (source, *others) = index.content(number), index.places_seen(number)
-        verdict = limits.verdict(distance)
-        assert verdict, "match() returns only faces within the limits"
         matches.append(
             PhotoMatch(
                 people[person].name,
@@ -101,6 +138,10 @@ def find_matches(index: Index, people: Sequence[Person], limits: Limits) -> list
     return sorted(matches, key=lambda found: (found.person, found.distance, found.source))
 
 
+def _is_surer(one: tuple[Verdict, float, object], other: tuple[Verdict, float, object]) -> bool:
+    return (one[0] is Verdict.MAYBE, one[1]) < (other[0] is Verdict.MAYBE, other[1])
+
+
 def _limits(settings: Settings) -> Limits:
     if settings.threshold is not None:
         return Limits(settings.threshold, settings.threshold)
@@ -111,7 +152,7 @@ def _thresholds(settings: Settings) -> Thresholds:
     return recogniser(settings.model).thresholds
 
 
-def _places(settings: Settings) -> list[Path]:
+def places_to_search(settings: Settings) -> list[Path]:
     if not settings.places:
         if folders := photo_folders():
             return folders
@@ -129,9 +170,9 @@ def _places(settings: Settings) -> list[Path]:
     return outermost(settings.places)
 
 
-def _never(settings: Settings, places: Sequence[Path]) -> list[Path]:
-    """Folders not to search: the copies, and the stick itself unless the user named a place on it."""
-    never = [settings.copy] if settings.copy else []
+def never_searched(settings: Settings, places: Sequence[Path]) -> list[Path]:
+    """Folders not to search: the copies, the groups, and the stick itself unless the user named a place on it."""
+    never = [settings.groups_folder, *([settings.copy] if settings.copy else [])]
     if not any(place.is_relative_to(settings.home) for place in places):
         never.append(settings.home)
     return never

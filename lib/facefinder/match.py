@@ -57,15 +57,22 @@ class FaceMatch:
     verdict: Verdict
 
 
-def match(vectors: NDArray[np.float32], people: Sequence[Person], limits: Limits) -> list[FaceMatch]:
-    """Give each face to the person it is nearest to, if it is near enough."""
+def match(
+    vectors: NDArray[np.float32], people: Sequence[Person], limits: Limits, said: NDArray[np.int8] | None = None
+) -> list[FaceMatch]:
+    """Give each face to the person it is nearest to, if it is near enough.
+
+    said: (N, P) the user's word, which is stronger than any distance: 1 it is that person, -1 it is not, 0 nothing.
+    """
     found = distances(vectors, people)
-    nearest = found.argmin(axis=1)
+    allowed = found if said is None else np.where(said < 0, np.float32(np.inf), found)
+    nearest = allowed.argmin(axis=1)
     matches = []
     for face, person in enumerate(nearest):
-        distance = float(found[face, person])
-        if verdict := limits.verdict(distance):
-            matches.append(FaceMatch(face, int(person), distance, verdict))
+        confirmed = said is not None and said[face, person] > 0
+        verdict = Verdict.SURE if confirmed else limits.verdict(float(allowed[face, person]))
+        if verdict:
+            matches.append(FaceMatch(face, int(person), float(found[face, person]), verdict))
     return matches
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -195,7 +195,7 @@ def _run(
         initializer=_settle_in,
         initargs=(os.getpid(),),
     )
-    with _interrupts_held_back():
+    with _interrupts_held_back() if jobs > 1 else nullcontext():
         results = workers(tasks())  # starts the processes and returns at once
     yield from results
 

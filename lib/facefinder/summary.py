@@ -2,10 +2,13 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from facefinder.find import Outcome
-from facefinder.match import Verdict
+from facefinder.groups import GroupsOutcome
+from facefinder.match import PhotoMatch, Verdict
+from facefinder.review.read import Reading
 from facefinder.settings import Settings
 
 SHOWN = 5  # problems named without --verbose
@@ -15,27 +18,23 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
     """The summary that closes a run, lines of at most 80 columns apart from paths."""
     scan = outcome.scan
     lines = [
-        f"{_count(scan.photos, 'photo')} looked at in {_time(outcome.seconds)}, "
+        f"{count(scan.photos, 'photo')} looked at in {duration(outcome.seconds)}, "
         f"{scan.analysed} of them for the first time.",
         "",
     ]
-    found = Counter((match.person, match.verdict) for match in outcome.matches)
-    width = max(len(person.name) for person in outcome.people)
-    for person in outcome.people:
-        sure, maybe = found[person.name, Verdict.SURE], found[person.name, Verdict.MAYBE]
-        lines.append(f"  {person.name:<{width}}  {_count(sure, 'photo')}" + (f", and {maybe} maybe" if maybe else ""))
+    lines += photos_of_each([person.name for person in outcome.people], outcome.matches, settings)
     if settings.verbose or not settings.copy:
         lines += [
             "",
             *(f"  {m.person}  {m.verdict:<5}  {m.distance:.2f}  {m.source}" for m in outcome.matches),
         ]
-    lines += ["", *_copies(outcome, settings)]
+    lines += ["", *copies_made(outcome, settings), *what_was_read(outcome.reading, settings)]
     references = [problem for person in outcome.people for problem in person.problems]
-    lines += _problems(references, "Reference photos to look at again", settings.verbose)
-    lines += _problems(scan.problems, f"{_count(len(scan.problems), 'file')} could not be read", settings.verbose)
+    lines += problems(references, "Reference photos to look at again", settings.verbose)
+    lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
     if outcome.copies:
         failures = outcome.copies.failures
-        lines += _problems(failures, f"{_count(len(failures), 'photo')} could not be copied", settings.verbose)
+        lines += problems(failures, f"{count(len(failures), 'photo')} could not be copied", settings.verbose)
     return "\n".join(lines)
 
 
@@ -61,40 +60,66 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             "copies": asdict(outcome.copies) if outcome.copies else None,
             "to_copy": outcome.to_copy,
             "destination": str(settings.copy) if settings.copy else None,
+            "groups": asdict(outcome.reading),
             "seconds": round(outcome.seconds, 3),
         },
         indent=1,
     )
 
 
-def _copies(outcome: Outcome, settings: Settings) -> list[str]:
-    if outcome.copies:
-        there = f" ({outcome.copies.already_there} lay there already)" if outcome.copies.already_there else ""
-        return [
-            f"{_count(outcome.copies.copied, 'copy', 'copies')} made{there}. They are in:",
-            f"  {settings.copy}",
-        ]
-    if settings.dry_run and settings.copy:
-        return [f"{_count(outcome.to_copy, 'photo')} would be copied to {settings.copy}. Nothing was copied."]
-    return ["Nothing was copied. To copy these photos, add:  --copy FOLDER"] if outcome.matches else []
-
-
-def _problems(problems: list[tuple[str, str]], title: str, verbose: bool) -> list[str]:
-    if not problems:
-        return []
-    shown = problems if verbose else problems[:SHOWN]
-    lines = ["", f"{title}:", *(f"  {path}: {reason}" for path, reason in shown)]
-    if len(shown) < len(problems):
-        lines.append(f"  and {len(problems) - len(shown)} more; --verbose names them all.")
+def photos_of_each(names: Sequence[str], matches: Sequence[PhotoMatch], settings: Settings) -> list[str]:
+    """A line for each person, or one for all of them together."""
+    names = [" and ".join(names)] if settings.together else names
+    found = Counter((match.person, match.verdict) for match in matches)
+    width = max((len(name) for name in names), default=0)
+    lines = []
+    for name in names:
+        sure, maybe = found[name, Verdict.SURE], found[name, Verdict.MAYBE]
+        lines.append(f"  {name:<{width}}  {count(sure, 'photo')}" + (f", and {maybe} maybe" if maybe else ""))
     return lines
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def what_was_read(reading: Reading, settings: Settings) -> list[str]:
+    """What the user did in the groups folder since the last run, and what there is to know about it."""
+    lines = ["", "Read from the groups folder:", *(f"  {step}" for step in reading.steps)] if reading.steps else []
+    lines += ["", *reading.notes] if reading.notes else []
+    title = f"{count(len(reading.foreign), 'file')} in the groups folder that this program did not put there"
+    foreign = [(str(settings.groups_folder / path), "left alone") for path in reading.foreign]
+    return lines + problems(foreign, title, settings.verbose)
+
+
+def copies_made(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[str]:
+    """What was copied, would have been, or could be."""
+    if outcome.copies:
+        there = f" ({outcome.copies.already_there} lay there already)" if outcome.copies.already_there else ""
+        return [
+            f"{count(outcome.copies.copied, 'copy', 'copies')} made{there}. They are in:",
+            f"  {settings.copy}",
+        ]
+    if settings.dry_run and settings.copy:
+        return [f"{count(outcome.to_copy, 'photo')} would be copied to {settings.copy}. Nothing was copied."]
+    return ["Nothing was copied. To copy these photos, add:  --copy FOLDER"] if outcome.matches else []
+
+
+def problems(found: Sequence[tuple[str, str]], title: str, verbose: bool) -> list[str]:
+    """Paths with their reasons under a title, the first few unless `verbose`; nothing if there are none."""
+    if not found:
+        return []
+    shown = found if verbose else found[:SHOWN]
+    lines = ["", f"{title}:", *(f"  {path}: {reason}" for path, reason in shown)]
+    if len(shown) < len(found):
+        lines.append(f"  and {len(found) - len(shown)} more; --verbose names them all.")
+    return lines
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 photo`, `12 photos`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`1.4 seconds`, `12 minutes`, `3 h 05 min`."""
     if round(seconds, 1) < 60:
         return f"{seconds:.1f} seconds"
     minutes = round(seconds / 60)
-    return _count(minutes, "minute") if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    return count(minutes, "minute") if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -16,6 +16,7 @@ Each method runs in a process of its own: seconds are for grouping alone, peak m
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -78,7 +79,9 @@ def main() -> None:
 def in_own_process(path: Path, method: str) -> dict[str, object]:
     """What measure() returns there, or why there is nothing."""
     command = [sys.executable, "-s", "-B", __file__, str(path), "--only", method]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # This file's neighbours are found by its folder, where the program's own processes do not look.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         return {"failed": (done.stderr.strip().splitlines() or ["ended without a word"])[-1]}
     result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])

@@ -3,14 +3,16 @@
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageFilter
 
 from facefinder.faces.align import align
 from facefinder.faces.analyzer import Analysis, Analyzer, Face
+from facefinder.faces.detect import YuNet
 from facefinder.faces.embed import Embedder
-from facefinder.faces.models import recogniser
+from facefinder.faces.models import YUNET, recogniser
 from facefinder.media.decode import open_photo
 
 PORTRAIT = "Washington/2012/DSC_0101.jpg"
@@ -80,6 +82,27 @@ def test_faces_embedded_together_get_the_vectors_that_they_get_alone(analysed, a
     alone = np.concatenate([embedder.embed(crops[number : number + 1]) for number in range(len(crops))])
     np.testing.assert_allclose(embedder.embed(crops), alone, atol=1e-4)
     assert embedder.embed(crops[:0]).shape == (0, 128)
+
+
+def test_box_landmarks_crop_and_vector_are_those_of_opencvs_own_yunet_and_sface(album, models):
+    weights = models / "deepface" / ".deepface" / "weights"
+    if not weights.is_dir():
+        pytest.skip("needs the models as they were published, which a finished stick may do without")
+    photo = open_photo((album / "Stage & screen" / "portrait 1.jpg").read_bytes()).pixels(1.0)
+    bgr = np.ascontiguousarray(photo[:, :, ::-1])
+    height, width, _ = photo.shape
+    yunet = cv2.FaceDetectorYN.create(str(weights / "face_detection_yunet_2023mar.onnx"), "", (width, height), 0.7)
+    sface = cv2.FaceRecognizerSF.create(str(weights / "face_recognition_sface_2021dec.onnx"), "")
+    [theirs] = yunet.detect(bgr)[1]
+
+    ours = YuNet(models / YUNET.file, YUNET.threshold).detect(photo, 20)
+    np.testing.assert_allclose(np.append(ours.boxes, ours.landmarks), theirs[:14], atol=0.01)
+    crop = align(photo, ours.landmarks[0])
+    their_crop = sface.alignCrop(bgr, theirs)
+    assert np.abs(crop.astype(int) - their_crop[:, :, ::-1]).mean() < 0.1
+    [vector] = Embedder(recogniser("sface"), models).embed(crop[None])
+    [their_vector] = sface.feature(their_crop)
+    assert vector @ (their_vector / np.linalg.norm(their_vector)) > 0.999
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -36,7 +36,17 @@ def test_capital_suffixes_every_format_and_files_without_suffix_are_found(tmp_pa
 
 
 def test_names_in_any_script_are_found_and_can_be_opened(tmp_path):
-    names = ["Фото 1.jpg", "写真.jpg", "صورة.jpg", "ภาพ.jpg", "é.jpg", "e\u0301.jpg", "👪.jpg", "new\nline.jpg", "'\".jpg"]
+    names = [
+        "Фото 1.jpg",
+        "写真.jpg",
+        "صورة.jpg",
+        "ภาพ.jpg",
+        "é.jpg",
+        "e\u0301.jpg",
+        "👪.jpg",
+        "new\nline.jpg",
+        "'\".jpg",
+    ]
     names.append(os.fsdecode(b"caf\xe9.jpg"))  # from a disk of the time before Unicode
     make(tmp_path, *names)
     assert sorted(found(tmp_path)) == sorted(names)

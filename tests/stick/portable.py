@@ -15,7 +15,17 @@ from layout import ROOT, Layout, default_cache, host_platform
 
 # Part of every Linux; a program must take the ones that belong to the kernel and the loader of the computer.
 SYSTEM = re.compile(r"(ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libresolv\.|libutil\.|linux-vdso)")
-LEFT_OUT = ("test", "idlelib", "lib2to3", "tkinter", "ensurepip", "site-packages", "__pycache__", "_tkinter*", "config-*")
+LEFT_OUT = (
+    "test",
+    "idlelib",
+    "lib2to3",
+    "tkinter",
+    "ensurepip",
+    "site-packages",
+    "__pycache__",
+    "_tkinter*",
+    "config-*",
+)
 
 
 def make_archive(folder: Path) -> Path:

@@ -15,10 +15,10 @@ from facefinder.faces.runtime import create_session
 SMALLEST_SEEN = 10
 STRIDES = (8, 16, 32)
 
-# A face of 10 pixels seldom passes the threshold, and its landmarks are a tenth of its width off. Yet most leave a hint,
-# a small box with at least this score, and most hints pass when they are magnified, with landmarks twice as good: of 67
-# faces of family and press photos shrunk to 10 pixels 50 were found instead of 15, at 12 pixels 62 instead of 37. A
-# photo has six hints on average: looking closer at them costs little, looking at all of it at twice the size much.
+# A face of 10 pixels seldom passes the threshold, and its landmarks are a tenth of its width off. Yet most leave a
+# hint, a small box with at least this score, and most hints pass when they are magnified, with landmarks twice as good:
+# of 67 faces of family and press photos shrunk to 10 pixels 50 were found instead of 15, at 12 pixels 62 instead of 37.
+# A photo has six hints on average: looking closer at them costs little, looking at all of it at twice the size much.
 HINT = 0.1
 HINT_SIZE = 20
 MAGNIFIED = 3
@@ -99,10 +99,10 @@ class YuNet:
             resized = _resize(resized, round(picture.shape[1] * scale), round(picture.shape[0] * scale))
             here = _join([self._look(resized, area) for area in _tiles(resized)])
             closer = [self._look(resized, area, MAGNIFIED) for area in _hints(here, resized)]
-            here = _join([here[here.scores >= self._threshold], *(look[look.scores >= SURE_MAGNIFIED] for look in closer)])
             # A thin picture's short side, rounded to whole pixels, has not quite the scale of its long side.
             back = (picture.shape[1] / resized.shape[1], picture.shape[0] / resized.shape[0])
-            parts.append(here.moved(back))
+            parts.append(here[here.scores >= self._threshold].moved(back))
+            parts += [faces[faces.scores >= SURE_MAGNIFIED].moved(back) for faces in closer]
         found = _suppress_overlaps(_join(parts))
         return found[np.minimum(found.boxes[:, 2], found.boxes[:, 3]) >= smallest * 0.8]
 

@@ -146,11 +146,12 @@ def _mutually_nearest(
     np.minimum.at(nearest, edges.second, linkages)
     best = np.flatnonzero((linkages <= nearest[edges.first]) & (linkages <= nearest[edges.second]))
     first, second = edges.first[best], edges.second[best]
-    # Copies of one photo are equally near to everything: of such pairs the first counts.
-    earliest = np.full(groups, len(best))
-    np.minimum.at(earliest, first, np.arange(len(best)))
-    np.minimum.at(earliest, second, np.arange(len(best)))
-    once = (earliest[first] == np.arange(len(best))) & (earliest[second] == np.arange(len(best)))
+    # Copies of one photo are equally near to each other: the lot decides, so that many pairs of them merge at once.
+    lots = np.random.default_rng(0).permutation(len(best))
+    lowest = np.full(groups, len(best))
+    np.minimum.at(lowest, first, lots)
+    np.minimum.at(lowest, second, lots)
+    once = (lowest[first] == lots) & (lowest[second] == lots)
     return first[once], second[once]
 
 

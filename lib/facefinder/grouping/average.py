@@ -1,5 +1,7 @@
 """The default method: average linkage, from the known groups on, within the user's word."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from facefinder.grouping.agglomerate import Clusters, Edges, Limits, agglomerate
@@ -7,13 +9,16 @@ from facefinder.grouping.known import STRANGER, Faces, Integers, Known
 
 # Cosine distances of SFace vectors, chosen on made-up sets like LFW (`tests/bench/grouping.py --make 13233`, seeds 1 to
 # 3; what is reported is of other seeds and of photos that had no part in it):
-# nearest, average: BCubed F is within .001 of its best from .49/.56 to .51/.60, with the plain average limit .55 of the
-#   literature .004 below it. Of equals the stricter: a wrong face is worse than a person in two groups.
+# nearest, average: BCubed F is within .001 of its best from .49/.56 to .51/.60, and .004 above that of one limit (.55)
+#   on the average alone. Of equals the stricter: a wrong face is worse than a person in two groups.
 # poor: press-crops made small or blurred are alike whoever they show. Of pairs of strangers 1 in 100,000 is nearer than
 #   .55 among good faces, and also between good and poor ones, but .50 at 40 pixels, .46 at 21 pixels, .44 at sharpness 7.
 # same_photo: not measured, no labelled photos show somebody twice. It leaves .43 for two faces that share their only
 #   photo: enough for another print of one picture or a mirror (up to .2) and for most pairs of photos of one person.
 LIMITS = Limits(nearest=0.50, average=0.58, poor=0.12, same_photo=0.15)
+# `nearest` is for this many faces. The more strangers, the nearer the nearest two: ten times as many pairs are within
+# .04 more, so this is what keeps a face's false neighbours from growing with the pile; three quarters of it keep F.
+LIMITS_FACES, NEAREST_PER_TENFOLD = 13_000, 0.03
 
 # Each face in a photo of a crowd is held against this many others, so that the pairs grow no faster than the faces.
 NEIGHBOURS_IN_PHOTO = 8
@@ -35,8 +40,14 @@ def average_linkage(faces: Faces, known: Known) -> Integers:
         np.maximum.reduceat(quality[order], firsts),
         named,
     )
-    ended = agglomerate(clusters, _against(faces, known, start, rows), LIMITS)
+    ended = agglomerate(clusters, _against(faces, known, start, rows), limits_for(len(rows)))
     return ended[rows].astype(np.int64)
+
+
+def limits_for(faces: int) -> Limits:
+    """The limits for this many faces."""
+    tenfolds = np.log10(np.clip(faces, 100, 1_000_000) / LIMITS_FACES)
+    return replace(LIMITS, nearest=LIMITS.nearest - NEAREST_PER_TENFOLD * float(tenfolds))
 
 
 def _against(faces: Faces, known: Known, start: Integers, rows: Integers) -> Edges:

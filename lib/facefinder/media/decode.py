@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-import pillow_heif
+import pi_heif
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-pillow_heif.register_heif_opener(thumbnails=False)
+pi_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS below is ours; Pillow's own limit refuses the photos of today's phones
 
 # Formats that a camera, a phone or a messenger writes (MPO comes with JPEG). Pillow reads many more, each with its own
@@ -21,6 +21,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "DIB", "GIF")
 
 # The largest pictures that phones and cameras take have 200 megapixels; what claims more is a bomb.
 MAX_PIXELS = 250_000_000
+
+# Rows of a picture that are converted at once.
+STRIP = 256
 
 # What a decoder says of it ("decoder error -2") helps nobody.
 DAMAGED = "broken picture: a part of it is damaged or missing"
@@ -63,7 +66,9 @@ class Photo:
     def _decode(self, scale: float) -> NDArray[np.uint8]:
         if self._image.format == "HEIF":
             # Not through a Pillow image, which would hold the pixels a second time. libheif turns them upright itself.
-            return _as_rgb(np.asarray(pillow_heif.open_heif(io.BytesIO(self._data))))
+            opened = pi_heif.open_heif(io.BytesIO(self._data))
+            # A copy: the memory of the array that it lends is given back as soon as `opened` is forgotten.
+            return _as_rgb(np.array(opened)[:, : opened.size[0]])
         if self._image.mode in ("RGB", "L"):
             if self._image.format in ("JPEG", "MPO"):
                 pixels = _decode_jpeg(self._data, self._image.size, scale)
@@ -85,12 +90,21 @@ class Photo:
             # Pillow would cut 16-bit grey off at 255 instead of scaling it.
             deep = np.asarray(image, dtype=np.float32)
             image = Image.fromarray((deep * (255.0 / max(float(deep.max()), 255.0))).astype(np.uint8))
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            ground = Image.new("RGBA", image.size, "white")
-            ground.alpha_composite(image)
-            image = ground
-        return _upright(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), self._orientation)
+        pixels = np.empty((image.height, image.width, 3), np.uint8)
+        for top in range(0, image.height, STRIP):  # each step of a conversion would hold a large picture once more
+            bottom = min(top + STRIP, image.height)
+            pixels[top:bottom] = _on_white(image.crop((0, top, image.width, bottom)))
+        return _upright(pixels, self._orientation)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """As RGB, with white where it is transparent."""
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        ground.alpha_composite(image)
+        image = ground
+    return image.convert("RGB")
 
 
 def _decode_jpeg(data: bytes, size: tuple[int, int], scale: float) -> NDArray[np.uint8] | None:

@@ -89,7 +89,7 @@ def whose_folders(
             if (before := was.get(crop.face)) and before.kind is kind and before.person is not None
         )
         # Renamed is a folder that holds somebody's crops while no other folder is that person's.
-        [(person, _)] = votes.most_common(1) or [(None, 0)]
+        person = votes.most_common(1)[0][0] if votes else None
         twin = next((folders.people[other] for other, given in folders.given.items() if same_name(given, name)), None)
         if name and twin is not None:
             person = twin
@@ -112,7 +112,12 @@ def _person_called(name: str, said: Said) -> int | None:
 
 
 def interpret(
-    shown: list[ShownCrop], lying: list[LyingCrop], folders: Folders, said: Said, word: Words, deletions: Container[Kind]
+    shown: list[ShownCrop],
+    lying: list[LyingCrop],
+    folders: Folders,
+    said: Said,
+    word: Words,
+    deletions: Container[Kind],
 ) -> Changes:
     """Turn the differences into steps. word: (face, person, verdict) -> a Word.
 
@@ -141,11 +146,11 @@ def interpret(
         return names.get(person) or number_name(person)
 
     members, missing = defaultdict(list), defaultdict(list)
-    for crop in shown:
-        if crop.person is not None:
-            members[said.root(crop.person), crop.kind].append(crop.face)
-            if crop.face not in changes.where and crop.kind in deletions:
-                missing[said.root(crop.person), crop.kind].append(crop.face)
+    for before in shown:
+        if before.person is not None:
+            members[said.root(before.person), before.kind].append(before.face)
+            if before.face not in changes.where and before.kind in deletions:
+                missing[said.root(before.person), before.kind].append(before.face)
     standing = {person for person, kind in changes.where.values() if person is not None and kind is Kind.SURE}
     gone = {person for person, kind in members if kind is Kind.SURE and person not in standing}
     new: dict[int, Step] = {}
@@ -160,13 +165,14 @@ def interpret(
             continue
         if source in gone and source_kind is kind is Kind.SURE and len(faces) == len(members[source, Kind.SURE]):
             assert source is not None and target is not None, "members and folders have a person"
-            step = Step(f"You merged {called(source)} into {called(target)} ({_faces(len(faces))}).", joins=[(source, target)])
+            step = Step(f"You merged {called(source)} into {called(target)} ({_faces(len(faces))}).")
+            step.joins.append((source, target))
             step.words = [word(face, target, Verdict.IS) for face in faces]
             changes.steps.append(step)
             if name := names.pop(source, None):
                 names.setdefault(target, name)
             continue
-        elif target is None:
+        if target is None:
             assert source is not None, "a stranger among the strangers has not moved"
             if source in gone and len(faces) == len(members[source, Kind.SURE]):
                 changes.steps.append(Step(f"You put {called(source)} aside ({_faces(len(faces))}).", aside=[source]))
@@ -205,9 +211,7 @@ def _namings(folders: Folders, in_folder: Mapping[str, list[int]], names: dict[i
     return steps
 
 
-def _move(
-    step: Step, source: int | None, target: int | None, kind: Kind, faces: Sequence[int], word: Words
-) -> None:
+def _move(step: Step, source: int | None, target: int | None, kind: Kind, faces: Sequence[int], word: Words) -> None:
     """Add the words that moving crops says: not the one, but the other."""
     for face in faces:
         if source is not None and source != target:

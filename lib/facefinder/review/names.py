@@ -54,6 +54,11 @@ def parse_folder(name: str) -> FolderName:
     return FolderName(None, name)
 
 
+def has_count(name: str) -> bool:
+    """Whether a folder's name ends as those that are made here do: `(25)`."""
+    return _COUNT.search(name) is not None
+
+
 def crop_name(order: int, photo: str, face: int) -> str:
     """`012 IMG_1234 ~k3f9.jpg`: order (best first), the photo's own name, identity."""
     stem = os.path.splitext(os.path.basename(photo))[0].replace("~", "-")

@@ -1,7 +1,7 @@
 """The faces that are grouped, and the last grouping, in the index."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,20 +50,36 @@ def piles(index: Index) -> list[Path]:
 
 def piled_faces(index: Index) -> PiledFaces:
     """All faces in photos that were ever seen in a pile, on any computer."""
-    index.rows("CREATE TEMP TABLE IF NOT EXISTS piled (content INTEGER PRIMARY KEY)")
-    index.rows("DELETE FROM piled")
+    _choose(index)
     for computer, path in index.rows("SELECT computer, path FROM pile"):
         # Everything below the folder stands, sorted, between "folder/" and "folder0"; of Windows after "folder\\".
         for separator in (b"/", b"\\"):
             below = path.rstrip(separator) + separator
             index.rows(
-                "INSERT OR IGNORE INTO piled SELECT content FROM place "
+                "INSERT OR IGNORE INTO chosen SELECT content FROM place "
                 "WHERE computer = ? AND (path = ? OR path > ? AND path < ?)",
                 (computer, path, below, below[:-1] + bytes([separator[0] + 1])),
             )
+    return _faces_of_chosen(index)
+
+
+def faces_in(index: Index, contents: Iterable[int]) -> PiledFaces:
+    """The faces in some photos."""
+    _choose(index)
+    for content in contents:
+        index.rows("INSERT OR IGNORE INTO chosen VALUES (?)", (content,))
+    return _faces_of_chosen(index)
+
+
+def _choose(index: Index) -> None:
+    index.rows("CREATE TEMP TABLE IF NOT EXISTS chosen (content INTEGER PRIMARY KEY)")
+    index.rows("DELETE FROM chosen")
+
+
+def _faces_of_chosen(index: Index) -> PiledFaces:
     rows = index.rows(
-        "SELECT face.id, face.content, x, y, width, height, score, sharpness, vector FROM piled JOIN face "
-        "ON face.content = piled.content WHERE analyzer = ? ORDER BY face.content, face.id",
+        "SELECT face.id, face.content, x, y, width, height, score, sharpness, vector FROM chosen JOIN face "
+        "ON face.content = chosen.content WHERE analyzer = ? ORDER BY face.content, face.id",
         (index.analyzer,),
     )
     vectors = np.frombuffer(b"".join(row[8] for row in rows), np.float32)
@@ -79,7 +95,7 @@ def piled_faces(index: Index) -> PiledFaces:
 
 def known(index: Index, faces: PiledFaces, said: Said) -> Known:
     """What is known before a grouping: the user's word, and the groups so far."""
-    previous = _previous(index, faces)
+    previous = last_groups(index, faces)
     for label in np.unique(previous[previous != STRANGER]):
         previous[previous == label] = said.root(int(label))
     word = np.full(len(faces), STRANGER, np.int64)
@@ -95,7 +111,7 @@ def known(index: Index, faces: PiledFaces, said: Said) -> Known:
     return Known(word, previous, np.array(rejected, np.int64).reshape(-1, 2), next_number=highest + 1)
 
 
-def _previous(index: Index, faces: PiledFaces) -> Integers:
+def last_groups(index: Index, faces: PiledFaces) -> Integers:
     """(N,) the last grouping; of another analyzer, that of the face at the same place."""
     last = dict(index.rows("SELECT face, person FROM grouped"))
     previous = np.array([last.get(int(face), STRANGER) for face in faces.ids], np.int64)
@@ -118,7 +134,7 @@ def store_grouping(index: Index, faces: PiledFaces, before: Known, said: Said, g
 
     Where the user's word made the difference the group from before is kept, so that the word can be undone.
     """
-    raw = _previous(index, faces)
+    raw = last_groups(index, faces)
     labels = grouping.labels.copy()
     for row in np.flatnonzero(raw != STRANGER):
         if said.root(int(raw[row])) == labels[row]:

@@ -73,12 +73,14 @@ def read_back(index: Index, folder: Path) -> Reading:
         index.rows("DELETE FROM shown")
         return reading
     reading.ours = True
+    # A face has two rows where writing was interrupted: from and to. The one that came true counts.
+    rows.sort(key=lambda row: _spelled(row[1]) == _spelled(faces.get(row[0], "")))
     shown = [ShownCrop(face, person_folder(path), Kind(kind), person) for face, path, person, kind in rows]
+    shown = list({crop.face: crop for crop in shown}.values())
     deletions = _deletions(shown, faces, bool(mark and written[0][1]), (folder / NOT_SURE).is_dir(), reading)
     if doubled:
-        reading.notes.append(
-            f"{len(doubled)} faces lie in two folders, for example {doubled[0]}. Delete one of the two."
-        )
+        count = "1 face lies" if len(doubled) == 1 else f"{len(doubled)} faces lie"
+        reading.notes.append(f"{count} in two folders, and counts where it was: {doubled[0]}. Delete one of the two.")
     history = History(index)
     said = history.said()
     lying = [LyingCrop(face, person_folder(path), kind_of(path)) for face, path in faces.items()]
@@ -93,6 +95,16 @@ def read_back(index: Index, folder: Path) -> Reading:
         index.rows("INSERT INTO shown VALUES (?, ?, ?, ?)", (face, faces[face], person, kind.value))
     index.commit()
     return reading
+
+
+def read_if_ours(index: Index, folder: Path) -> Reading:
+    """The same for those who only want to know: groups of another index are passed over."""
+    if not index.rows("SELECT 1 FROM tree LIMIT 1") or not folder.is_dir():
+        return Reading()
+    try:
+        return read_back(index, folder)
+    except DestinationError as error:
+        return Reading(notes=[str(error)])
 
 
 def _read_mark(folder: Path) -> tuple[str, int] | None:
@@ -128,10 +140,10 @@ def _faces(
 ) -> tuple[dict[int, str], list[str]]:
     """Face -> the path of its crop; and the paths of second crops of one face. Other files go into the reading."""
     name = index_name(index)
-    spelled = {unicodedata.normalize("NFC", path): face for path, face in shown.items()}
+    spelled = {_spelled(path): face for path, face in shown.items()}
     found: dict[int, list[str]] = defaultdict(list)
     for path in files:
-        face = spelled.get(unicodedata.normalize("NFC", path))
+        face = spelled.get(_spelled(path))
         if face is None:
             face = identity(folder / path, name)
             if face is not None and not index.rows("SELECT 1 FROM face WHERE id = ?", (face,)):
@@ -143,10 +155,15 @@ def _faces(
     faces, doubled = {}, []
     for face, paths in found.items():
         # Of two, the one that lies where it was put is the crop, and the other a copy that somebody made.
-        paths.sort(key=lambda path: unicodedata.normalize("NFC", path) not in spelled)
+        paths.sort(key=lambda path: _spelled(path) not in spelled)
         faces[face] = paths[0]
-        doubled += [path for path in paths[1:] if unicodedata.normalize("NFC", path) not in spelled]
+        doubled += [path for path in paths[1:] if _spelled(path) not in spelled]
     return faces, doubled
+
+
+def _spelled(path: str) -> str:
+    """A path with its accents in one spelling; macOS has another."""
+    return unicodedata.normalize("NFC", path)
 
 
 def _deletions(

@@ -1,0 +1,177 @@
+"""The flags of each command, with what they accept."""
+
+import argparse
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+from facefinder import __version__
+from facefinder.errors import UsageError
+from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS
+
+PROGRAM = "run.bat" if sys.platform == "win32" else "run.sh"
+EXAMPLES = f"""
+examples:
+  {PROGRAM}                                       everybody in refs/, copies to found/ beside the script
+  {PROGRAM} --refs refs/Mom --copy out            everything on this computer that shows Mom
+  {PROGRAM} --refs refs --copy out /mnt/old-disk  everybody in refs/ (one folder each), in a given place
+  {PROGRAM} --refs refs --dry-run                 what would be copied
+  {PROGRAM} --demo                                try it on a small album
+
+Every flag has a twin in face_finder.toml beside the script, for example:  jobs = 2
+"""
+
+GROUPS_EXAMPLES = f"""
+examples:
+  {PROGRAM} groups                                 sort the faces in this computer's photos into groups/
+  {PROGRAM} groups /mnt/old-disk                   those of a given place too
+  {PROGRAM} groups --copy out --person Mom         copy Mom's photos, once her folder in groups/ is called Mom
+  {PROGRAM} groups --copy out --person Mom --person Dad --together
+  {PROGRAM} --person Mom --copy out /mnt/new-disk  find Mom elsewhere
+
+Flags that do not change from run to run have a twin in face_finder.toml beside the script:  jobs = 2
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}. See {PROGRAM} -h for all flags.")
+
+
+def path_of(text: str) -> Path:
+    if not text:
+        raise not_possible(text, "the name of a file or folder")
+    return Path(text)
+
+
+def _distance(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise not_possible(text, "a distance between 0 and 1, for example 0.4")
+
+
+def _pixels(text: str) -> int:
+    with suppress(ValueError):
+        if 10 <= int(text) <= 1000:
+            return int(text)
+    raise not_possible(text, "a number of pixels from 10 to 1000")
+
+
+def _jobs(text: str) -> int:
+    if text == "auto":
+        return os.cpu_count() or 1
+    with suppress(ValueError):
+        if int(text) >= 1:
+            return int(text)
+    raise not_possible(text, "a number of processes (1 or more), or auto")
+
+
+def not_possible(value: object, allowed: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"{value!r} is not possible. Allowed: {allowed}")
+
+
+def find_parser() -> Parser:
+    """The flags of the main command."""
+    parser = _parser(
+        "Finds every photo of the people in refs/. Nothing on the searched computer is changed. "
+        f"For people without reference photos see {PROGRAM} groups -h.",
+        EXAMPLES,
+        "folders to search (default: this computer's photo folders)",
+    )
+    who = parser.add_argument_group("who and where")
+    who.add_argument(
+        "--refs", type=path_of, metavar="DIR", help="reference photos: DIR is one person, or has a folder each"
+    )
+    _add_people(who, "look for NAME, known from the groups or from refs/; may be given again")
+    who.add_argument("--copy", type=path_of, metavar="DEST", help="copy the photos found to DEST/NAME")
+    who.add_argument("--dry-run", action="store_true", help="say what would be copied, and copy nothing")
+    who.add_argument("--demo", action="store_true", help="run on a small album of real photos")
+    how = _add_how(parser)
+    how.add_argument(
+        "--threshold", type=_distance, metavar="D", help="greatest distance that counts (smaller: stricter)"
+    )
+    memory = parser.add_argument_group("what is remembered")
+    _add_groups(memory)
+    indices = memory.add_mutually_exclusive_group()
+    _add_index(indices)
+    indices.add_argument("--no-index", action="store_const", dest="index", const=False, help="remember nothing")
+    _add_output(parser)
+    return parser
+
+
+def groups_parser() -> Parser:
+    """The flags of the command `groups`."""
+    parser = _parser(
+        "Sorts all faces in your photos by person, into folders of small pictures to look through. What you do to them "
+        "(rename, move, delete) is read and remembered by the next command.",
+        GROUPS_EXAMPLES,
+        "folders whose photos are grouped (default: those of the last time, else this computer's photo folders)",
+    )
+    parser.prog += " groups"
+    who = parser.add_argument_group("who and where")
+    _add_people(who, "whose photos to copy: a name or a group's number; may be given again (default: all names)")
+    who.add_argument("--copy", type=path_of, metavar="DEST", help="copy people's photos to DEST/NAME")
+    who.add_argument("--dry-run", action="store_true", help="say what would be copied, and copy nothing")
+    word = parser.add_argument_group("what you said")
+    word.add_argument("--undo", action="store_true", help="take the last step back; again: the one before")
+    word.add_argument("--history", action="store_true", help="list what you did, step by step")
+    word.add_argument("--export", type=path_of, metavar="FILE", help="write names and their faces to .json or .csv")
+    word.add_argument("--import", type=path_of, dest="import_", metavar="FILE", help="read such a file")
+    how = _add_how(parser)
+    how.add_argument("--method", default="average", metavar="NAME", help="how to group (default: %(default)s)")
+    memory = parser.add_argument_group("what is remembered")
+    _add_groups(memory)
+    _add_index(memory)
+    _add_output(parser)
+    return parser
+
+
+def _parser(description: str, examples: str, places: str) -> Parser:
+    parser = Parser(
+        prog=PROGRAM,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("places", nargs="*", type=path_of, metavar="PLACE", help=places)
+    return parser
+
+
+def _add_people(group: argparse._ArgumentGroup, help_text: str) -> None:
+    group.add_argument("--person", action="append", default=[], metavar="NAME", help=help_text)
+    group.add_argument("--together", action="store_true", help="only photos that show all of them")
+    group.add_argument("--without", action="append", default=[], metavar="NAME", help="no photos that show NAME")
+
+
+def _add_how(parser: Parser) -> argparse._ArgumentGroup:
+    how = parser.add_argument_group("how strictly, how fast")
+    how.add_argument("--model", choices=sorted(RECOGNISERS), default=DEFAULT_RECOGNISER, help="default: %(default)s")
+    how.add_argument(
+        "--min-face",
+        type=_pixels,
+        default=20,
+        metavar="PX",
+        help="smallest face to look for, pixels (default: %(default)s)",
+    )
+    how.add_argument("--jobs", type=_jobs, default="auto", metavar="N", help="processes (default: one for each core)")
+    return how
+
+
+def _add_groups(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--groups", type=path_of, metavar="DIR", help="default: groups beside the script")
+
+
+def _add_index(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--index", type=path_of, metavar="FILE", help="default: index.sqlite beside the script")
+
+
+def _add_output(parser: Parser) -> None:
+    output = parser.add_argument_group("what is said")
+    output.add_argument("--json", action="store_true", help="print the result as JSON")
+    output.add_argument("--quiet", action="store_true", help="plain lines, no progress bar")
+    output.add_argument("--verbose", action="store_true", help="name every match and every problem")
+    output.add_argument("--version", action="version", version=f"Face Finder {__version__}")

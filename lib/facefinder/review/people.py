@@ -1,0 +1,173 @@
+"""Groups -> people to look for, and the photos that show them."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facefinder.errors import UsageError
+from facefinder.faces.analyzer import Face
+from facefinder.group import STRANGER
+from facefinder.index import Index
+from facefinder.match import Limits, PhotoMatch, Verdict
+from facefinder.people import Person, Reference
+from facefinder.review import word
+from facefinder.review.names import Kind, number_name
+from facefinder.review.piled import PiledFaces, faces_in, last_groups
+from facefinder.review.word import Box, Said
+
+# More references find hardly more, and each is one more chance to be mistaken: the limits are measured with 3 to 10.
+MOST_REFERENCES = 10
+
+
+def find_number(said: Said, name: str, people: Iterable[int]) -> int | None:
+    """The person called `name`, or with that number; None if there is none."""
+    person = said.person_called(name)
+    if person is None and name.isdecimal() and int(name) in people:
+        return said.root(int(name))
+    return person
+
+
+def no_such_person(name: str, said: Said, others: Sequence[str] = ()) -> UsageError:
+    """The error that names the people there are."""
+    there = ", ".join(sorted({*said.names.values(), *others}))
+    remedy = f"There are: {there}." if there else "Nobody has a name yet: rename a folder in groups/ to name a person."
+    return UsageError(f"There is no person called {name!r}. {remedy}")
+
+
+def people_of_groups(index: Index, said: Said, names: Iterable[str]) -> dict[str, Person]:
+    """Name or number as the user wrote it -> that person; those who are in no group are left out."""
+    people = {number for (number,) in index.rows("SELECT id FROM person")}
+    found = {}
+    for name in names:
+        number = find_number(said, name, people)
+        if number is not None and (person := person_of_group(index, said, number)):
+            found[name] = person
+    return found
+
+
+def joined(people: Iterable[Person]) -> list[Person]:
+    """The same people; of two with one name (of refs/ and of the groups) is made one, with the references of both."""
+    by_name: dict[str, Person] = {}
+    for person in people:
+        if before := next((known for known in by_name.values() if word.same_name(known.name, person.name)), None):
+            mean = before.template + person.template
+            references = (*before.references, *person.references)
+            person = Person(before.name, references, mean / np.linalg.norm(mean), before.problems)
+        by_name[person.name] = person
+    return list(by_name.values())
+
+
+def person_of_group(index: Index, said: Said, person: int) -> Person | None:
+    """Somebody to look for, made of the faces of a group; None if no face of theirs is known to this model."""
+    numbers = [person, *(part for part in said.joined if said.root(part) == person)]
+    grouped = "SELECT content FROM grouped JOIN face ON face.id = face WHERE person = ?"
+    contents = {content for number in numbers for (content,) in index.rows(grouped, (number,))}
+    contents |= {
+        content
+        for content, faces in said.faces.items()
+        if any(verdicts.get(person) is word.Verdict.IS for _, verdicts in faces)
+    }
+    faces = faces_in(index, contents)
+    last = last_groups(index, faces)
+    belongs = np.array([label != STRANGER and said.root(int(label)) == person for label in last], bool)
+    confirmed = np.zeros(len(faces), bool)
+    for row, verdicts in said.on(faces.contents, faces.boxes):
+        is_one = [who for who, verdict in verdicts.items() if verdict is word.Verdict.IS]
+        confirmed[row] = is_one == [person]
+        belongs[row] = confirmed[row] or (belongs[row] and not is_one and person not in verdicts)
+    rows = np.flatnonzero(belongs)
+    if len(rows) == 0:
+        return None
+    quality = faces.to_group.quality()
+    mean = quality[rows] @ faces.vectors[rows]
+    template = mean / np.linalg.norm(mean)
+    # The user's word first, then the best; of equals, the most typical.
+    typical = faces.vectors[rows] @ template
+    best = rows[np.lexsort((-typical, -quality[rows], ~confirmed[rows]))][:MOST_REFERENCES]
+    references = tuple(_reference(index, faces, int(row)) for row in best)
+    return Person(said.names.get(person, number_name(person)), references, template.astype(np.float32), ())
+
+
+def _reference(index: Index, faces: PiledFaces, row: int) -> Reference:
+    [(landmarks,)] = index.rows("SELECT landmarks FROM face WHERE id = ?", (int(faces.ids[row]),))
+    [path, *_] = index.rows("SELECT path FROM place WHERE content = ? ORDER BY run DESC", (int(faces.contents[row]),))
+    face = Face(
+        tuple(faces.boxes[row].tolist()),
+        np.frombuffer(landmarks, np.float32).reshape(5, 2),
+        float(faces.scores[row]),
+        float(faces.sharpness[row]),
+        faces.vectors[row],
+    )
+    return Reference(os.fsdecode(path[0]), face)
+
+
+def verdicts_on(
+    said: Said, people: Sequence[int | None], contents: NDArray[np.int64], boxes: NDArray[np.float32]
+) -> NDArray[np.int8]:
+    """(N, P): what the user said of N faces and P people (numbers of groups; None where there is none).
+
+    1: it is that person, -1: it is not, 0: nothing was said.
+    """
+    table = np.zeros((len(contents), len(people)), np.int8)
+    for row, verdicts in said.on(contents, boxes):
+        someone = any(verdict is word.Verdict.IS for verdict in verdicts.values())
+        for column, person in enumerate(people):
+            verdict = None if person is None else verdicts.get(person)
+            if verdict is word.Verdict.IS:
+                table[row, column] = 1
+            elif verdict is word.Verdict.NOT or someone:
+                table[row, column] = -1
+    return table
+
+
+def matches_of_groups(
+    index: Index,
+    faces: PiledFaces,
+    shown_as: Sequence[tuple[int | None, Kind]],
+    distances: NDArray[np.float32],
+    people: Mapping[int, str],
+    limits: Limits,
+) -> tuple[list[PhotoMatch], int]:
+    """The photos of some people (number -> name), each with its best face; and how many are not there just now.
+
+    shown_as: for each face whose it is, and how surely. A photo is there if this computer has it at its place.
+    """
+    best: dict[tuple[int, int], tuple[bool, float, Box]] = {}
+    for row, (person, kind) in enumerate(shown_as):
+        if person in people and person is not None and kind is not Kind.STRANGER:
+            found = (kind is Kind.UNSURE, float(distances[row]), tuple(faces.boxes[row].tolist()))
+            key = (int(faces.contents[row]), person)
+            best[key] = min(best.get(key, found), found)
+    matches, absent = [], set()
+    for (number, person), (unsure, distance, box) in best.items():
+        content = index.content(number)
+        paths = _lying_places(index, number, content.bytes)
+        if not paths:
+            absent.add(number)
+            continue
+        verdict = Verdict.MAYBE if unsure else Verdict.SURE
+        distance = distance if np.isfinite(distance) else limits.maybe
+        matches.append(
+            PhotoMatch(
+                people[person],
+                paths[0],
+                tuple(paths[1:]),
+                content.sha256.hex(),
+                content.bytes,
+                distance,
+                verdict,
+                box,
+                content.taken,
+            )
+        )
+    return sorted(matches, key=lambda found: (found.person, found.verdict, found.distance, found.source)), len(absent)
+
+
+def _lying_places(index: Index, content: int, size: int) -> list[str]:
+    rows = index.rows(
+        "SELECT path FROM place WHERE content = ? AND computer = ? ORDER BY run DESC, path", (content, index.computer)
+    )
+    paths = [os.fsdecode(path) for (path,) in rows]
+    return [path for path in paths if os.path.isfile(path) and os.path.getsize(path) == size]
