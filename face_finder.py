@@ -36,6 +36,8 @@ def use_bundle() -> None:
 
 if __name__ == "__main__":
     use_bundle()
-    from facefinder.cli import main
-
+    try:
+        from facefinder.cli import main
+    except KeyboardInterrupt:  # Ctrl-C before anything was begun
+        sys.exit(130)
     sys.exit(main(sys.argv[1:], HOME))

@@ -37,17 +37,28 @@ echo Setting up, this once: fetching Python, the program's packages and models.
 set "URL=https://github.com/astral-sh/python-build-standalone/releases/download/20261021/cpython-3.11.17%%2B20261021-x86_64-pc-windows-msvc-install_only_stripped.tar.gz"
 set "SHA256=7222d3245519b9f2e786b085af65a3fac06dffa1ddfbe27821ad9b75f2d98c62"
 set "BUILDER=%HERE%python\builder"
+rem By their full names: another curl, tar or find on the PATH may be another program.
+set "SYSTEM=%SystemRoot%\System32"
 if not exist "%BUILDER%" mkdir "%BUILDER%"
+pushd "%BUILDER%"
 if errorlevel 1 goto failed
-if exist "%BUILDER%\python\python.exe" goto build
-curl -f -L -C - -o "%BUILDER%\python.tar.gz" "%URL%"
+if exist python\python.exe goto build
+if not exist python.tar.gz goto download
+"%SYSTEM%\certutil.exe" -hashfile python.tar.gz SHA256 | "%SYSTEM%\find.exe" /i "%SHA256%" >nul
+if not errorlevel 1 goto unpack
+
+:download
+"%SYSTEM%\curl.exe" -f -L -C - -o python.tar.gz "%URL%"
 if errorlevel 1 goto no_network
-certutil -hashfile "%BUILDER%\python.tar.gz" SHA256 | find /i "%SHA256%" >nul
+"%SYSTEM%\certutil.exe" -hashfile python.tar.gz SHA256 | "%SYSTEM%\find.exe" /i "%SHA256%" >nul
 if errorlevel 1 goto refused
-tar -xf "%BUILDER%\python.tar.gz" -C "%BUILDER%"
+
+:unpack
+"%SYSTEM%\tar.exe" -xf python.tar.gz
 if errorlevel 1 goto refused
 
 :build
+popd
 set "DEMO="
 if /i "%~1"=="--demo" set "DEMO=--demo"
 "%BUILDER%\python\python.exe" -I -B "%HERE%bootstrap\build.py" --platform windows-x86_64 %DEMO%
@@ -61,7 +72,7 @@ echo The network does not answer. Check it and start again: what has arrived is 
 goto failed
 
 :refused
-del /q "%BUILDER%\python.tar.gz"
+del /q python.tar.gz
 echo What arrived is not the Python that was expected, and was thrown away. Start again.
 goto failed
 

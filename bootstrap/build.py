@@ -49,7 +49,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         if options.verify:
             place = options.to or root
             stick = options.to is not None or (root / MANIFEST).is_file()
-            return report(verify_stick(place) if stick else verify(here))
+            again = "--to STICK, on the computer that made it" if stick else "--again"
+            return report(verify_stick(place) if stick else verify(here), f"python3 bootstrap/build.py {again}")
         check_python()
         check_licences(here, options.packs, options.accept_licence)
         started = time.monotonic()
@@ -171,6 +172,8 @@ def make_stick(here: Layout, options: argparse.Namespace) -> bool:
     to: Path = options.to
     if here.source.is_relative_to(to.resolve()) or to.resolve().is_relative_to(here.source / "lib"):
         raise SetupError(f"{to} is where the project itself lies. Leave --to out to make it ready in place.")
+    if not to.parent.is_dir():
+        raise SetupError(f"There is no {to.parent}. Is the stick plugged in, and the name spelled right?")
     if "tests" in options.packs:
         raise SetupError("The developer's tools are of no use on a stick: leave --with tests out.")
     given = given_interpreters([Path(text) for text in options.runtime if text != HOST])
@@ -218,13 +221,13 @@ def bring_interpreter(layout: Layout, fetcher: Fetcher, given: Archive | None, *
     return True
 
 
-def report(problems: list[str]) -> int:
+def report(problems: list[str], remedy: str) -> int:
     """Print what `--verify` found, with the command that mends it; return the exit code."""
     if not problems:
         say("All files are as they were installed.")
         return 0
     print("\n".join(problems), file=sys.stderr)
-    print(f"\nNot right: {len(problems)}. To mend it: python3 bootstrap/build.py --again", file=sys.stderr)
+    print(f"\nNot right: {len(problems)}. To mend it: {remedy}", file=sys.stderr)
     return 1
 
 

@@ -35,6 +35,11 @@ def say(history: History, *words: tuple[Box, int, Verdict], **parts: list) -> No
     history.add(Step("You did something.", [Word(PHOTO, *word) for word in words], **parts))
 
 
+def undone(history: History) -> str | None:
+    step = history.undo()
+    return step.what if step else None
+
+
 def on_the_left(said: Said, box: Box = LEFT) -> dict[int, Verdict]:
     """What was said of the face in the left half."""
     boxes = np.array([RIGHT, box], np.float32)
@@ -54,12 +59,12 @@ def test_the_later_word_wins(history):
 def test_each_step_can_be_undone_the_last_one_first_and_stays_in_the_history(history):
     history.add(Step("You named group 0001 Mom.", names=[(MOM, "Mom")]))
     history.add(Step("You renamed Mom to Anna.", names=[(MOM, "Anna")]))
-    assert history.undo() == "You renamed Mom to Anna."
+    assert undone(history) == "You renamed Mom to Anna."
     assert history.said().names == {MOM: "Mom"}
     history.add(Step("You named group 0002 Anna.", names=[(DAD, "Anna")]))
-    assert history.undo() == "You named group 0002 Anna."
-    assert history.undo() == "You named group 0001 Mom."
-    assert history.undo() is None
+    assert undone(history) == "You named group 0002 Anna."
+    assert undone(history) == "You named group 0001 Mom."
+    assert undone(history) is None
     assert history.said() == Said()
     assert [(step.number, step.undone) for step in history.steps()] == [(1, True), (2, True), (3, True)]
 

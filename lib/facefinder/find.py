@@ -97,7 +97,7 @@ def _references_of(names: Sequence[str], folder: Path, said: Said) -> dict[str, 
     in_refs = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     photos_of = {}
     for name in names:
-        [own] = [path for path in in_refs if same_name(path.name, name)][:1] or [None]
+        own = next((path for path in in_refs if same_name(path.name, name)), None)
         if own is None:
             raise no_such_person(name, said, [path.name for path in in_refs if not path.name.startswith(".")])
         photos_of[own.name] = [photo for photos in reference_files(own).values() for photo in photos]

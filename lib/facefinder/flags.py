@@ -76,8 +76,8 @@ def not_possible(value: object, allowed: str) -> argparse.ArgumentTypeError:
 def find_parser() -> Parser:
     """The flags of the main command."""
     parser = _parser(
-        "Finds every photo of the people in refs/. Nothing on the searched computer is changed. "
-        f"For people without reference photos see {PROGRAM} groups -h.",
+        "Finds every photo of the people in refs/. Nothing on the searched computer is changed.\n"
+        f"To sort everybody in your photos without reference photos:  {PROGRAM} groups -h",
         EXAMPLES,
         "folders to search (default: this computer's photo folders)",
     )
@@ -105,8 +105,9 @@ def find_parser() -> Parser:
 def groups_parser() -> Parser:
     """The flags of the command `groups`."""
     parser = _parser(
-        "Sorts all faces in your photos by person, into folders of small pictures to look through. What you do to them "
-        "(rename, move, delete) is read and remembered by the next command.",
+        "Sorts all faces in your photos by person, into folders of small pictures to look\n"
+        "through. What you do to them (rename, move, delete) is read by the next command\n"
+        "and remembered. Your photos are not changed.",
         GROUPS_EXAMPLES,
         "folders whose photos are grouped (default: those of the last time, else this computer's photo folders)",
     )

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from facefinder.errors import UsageError
 from facefinder.grouping.average import average_linkage
 from facefinder.grouping.density import hdbscan_groups
-from facefinder.grouping.known import STRANGER, Faces, Integers, Known
+from facefinder.grouping.known import STRANGER, Faces, Integers, Known, by_group
 
-__all__ = ["METHODS", "STRANGER", "Faces", "Grouping", "Known", "group"]
+__all__ = ["METHODS", "STRANGER", "Faces", "Grouping", "Integers", "Known", "group"]
 
 # name -> (faces, known) -> the same number for faces of one group
 METHODS: MappingProxyType[str, Callable[[Faces, Known], Integers]] = MappingProxyType(
@@ -59,18 +59,14 @@ def group(faces: Faces, known: Known | None = None, method: str = "average") -> 
 
 
 def _numbered(parts: Integers, known: Known) -> Integers:
-    """Give each part the known number that most of its faces have (the user's word first), others a new number."""
+    """Give each part the number of a known group, the user's before others, the larger first; others a new number."""
     start = known.start()
     _, parts, sizes = np.unique(parts, return_inverse=True, return_counts=True)
-    claims, faces = np.unique(np.stack([parts, start])[:, start != STRANGER], axis=1, return_counts=True)
-    said = {(part, number) for part, number in np.stack([parts, known.said]).T[known.said != STRANGER].tolist()}
-    ranked = sorted(
-        zip(claims.T.tolist(), faces.tolist(), strict=True),
-        key=lambda claim: (tuple(claim[0]) not in said, -claim[1], claim[0][1]),
-    )
+    claims, counts = np.unique(np.stack([start, parts])[:, start != STRANGER], axis=1, return_counts=True)
     numbers = np.full(len(sizes), STRANGER)
     taken: set[int] = set()
-    for (part, number), _ in ranked:
+    for claim in np.lexsort((-counts, ~np.isin(claims[0], known.said))):
+        number, part = claims[:, claim].tolist()
         if numbers[part] == STRANGER and number not in taken:
             numbers[part] = number
             taken.add(number)
@@ -97,8 +93,7 @@ def _nearest(faces: Faces, labels: Integers, known: Known) -> tuple[Integers, ND
     """(N,) the group that each face may belong to, and (N,) the distance to the template of its other faces."""
     numbers, columns = np.unique(labels, return_inverse=True)
     weighted = faces.vectors * faces.quality()[:, None]
-    sums = np.zeros((len(numbers), weighted.shape[1]), np.float32)
-    np.add.at(sums, columns, weighted)
+    sums = by_group(np.add, weighted, columns)
     others = sums[columns] - weighted
     lengths = np.linalg.norm(others, axis=1)
     # The only face of a group is there by the user's word.
@@ -115,10 +110,10 @@ def _nearest(faces: Faces, labels: Integers, known: Known) -> tuple[Integers, ND
     step = max(1, CELLS // max(1, len(numbers)))
     for start in range(0, len(strangers) if len(numbers) else 0, step):
         rows = strangers[start : start + step]
-        found = 1 - faces.vectors[rows] @ templates.T
+        similarity = faces.vectors[rows] @ templates.T
         ruled_out = np.isin(face, rows)
-        found[np.searchsorted(rows, face[ruled_out]), np.searchsorted(numbers, number[ruled_out])] = np.inf
-        best = found.argmin(axis=1)
-        distances[rows] = found[np.arange(len(rows)), best]
+        similarity[np.searchsorted(rows, face[ruled_out]), np.searchsorted(numbers, number[ruled_out])] = -np.inf
+        best = similarity.argmax(axis=1)
+        distances[rows] = 1 - similarity[np.arange(len(rows)), best]
         nearest[rows] = np.where(np.isinf(distances[rows]), STRANGER, numbers[best])
     return nearest, distances

@@ -27,7 +27,16 @@ from facefinder.progress import Progress
 from facefinder.review.exchange import import_step, read_people_file, write_people
 from facefinder.review.names import Kind, number_name
 from facefinder.review.people import find_number, matches_of_groups, no_such_person
-from facefinder.review.piled import PiledFaces, add_piles, known, new_person, piled_faces, piles, store_grouping
+from facefinder.review.piled import (
+    PiledFaces,
+    add_piles,
+    known,
+    new_person,
+    piled_faces,
+    piles,
+    restore_grouping,
+    store_grouping,
+)
 from facefinder.review.read import Reading, read_back
 from facefinder.review.word import History, PastStep, Said, Verdict
 from facefinder.review.write import Tree, TreeReport, WantedCrop
@@ -102,7 +111,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         history = History(index)
         outcome = GroupsOutcome(read_back(index, settings.groups_folder))
         if review.undo:
-            outcome.undone = history.undo()
+            outcome.undone = _undo(index, history)
         if step := import_step(imported, history.said(), partial(new_person, index), str(review.import_)):
             history.add(step)
             outcome.reading.steps.append(step.what)
@@ -117,7 +126,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         before = known(index, faces, said)
         progress.say(f"Sorting {len(faces)} faces by person.")
         grouping = group(faces.to_group, before, review.method)
-        store_grouping(index, faces, before, said, grouping)
+        store_grouping(index, faces, grouping.labels)
         index.commit()
 
         shown_as = _shown_as(faces, grouping, said, limits)
@@ -127,8 +136,8 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         shown_people = {person.number for person in outcome.people}
         outcome.strangers = sum(person not in shown_people | said.aside for person, _ in shown_as)
         outcome.aside = len(said.aside)
-        tree = Tree(index, settings.groups_folder, said.names, progress)
-        outcome.tree = tree.write(wanted, is_new=not outcome.reading.ours)
+        is_new = not outcome.reading.ours
+        outcome.tree = Tree(index, settings.groups_folder, said.names, progress, is_new).write(wanted)
 
         if review.export:
             outcome.exported = _export(index, faces, shown_as, said, review.export)
@@ -144,6 +153,13 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         outcome.copies = None if settings.dry_run else collector.copy(outcome.matches, progress)
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+def _undo(index: Index, history: History) -> str | None:
+    step = history.undo()
+    if step:
+        restore_grouping(index, step.number)
+    return step.what if step else None
 
 
 def _scan(settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progress) -> ScanReport | None:

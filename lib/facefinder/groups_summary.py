@@ -8,7 +8,7 @@ from facefinder.flags import PROGRAM
 from facefinder.groups import MOST_STRANGERS, GroupsOutcome
 from facefinder.review.names import number_name
 from facefinder.settings import Settings
-from facefinder.summary import copies_made, count, duration, photos_of_each, problems, what_was_read
+from facefinder.summary import copies_made, count, duration, foreign_files, photos_of_each, problems, what_was_read
 
 LISTED = 10  # people named without --verbose
 
@@ -17,7 +17,7 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
     """The summary that closes a run, lines of at most 80 columns apart from paths and what the user named."""
     review = settings.review
     if review and review.history:
-        return "\n".join([*_history(outcome), *what_was_read(outcome.reading, settings)])
+        return "\n".join([*_history(outcome), *what_was_read(outcome.reading)])
     lines = []
     if scan := outcome.scan:
         lines.append(
@@ -26,12 +26,16 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
         )
     if review and review.undo:
         lines.append(f"Taken back: {outcome.undone}" if outcome.undone else "There is nothing to take back.")
-    lines += what_was_read(outcome.reading, settings)
-    lines += ["", *_people(outcome, settings)]
+    lines += [*what_was_read(outcome.reading), *foreign_files(outcome.reading, settings)]
+    if not settings.copy and not settings.people and not (review and review.export):
+        lines += ["", *_people(outcome, settings)]
     if review and review.export:
         lines += ["", f"{count(outcome.exported, 'person', 'people')} written to {review.export}."]
     if settings.copy or settings.people:
-        lines += ["", *photos_of_each(outcome.names, outcome.matches, settings), "", *copies_made(outcome, settings)]
+        lines += ["", *photos_of_each(outcome.names, outcome.matches, settings)]
+        if settings.verbose or not settings.copy:
+            lines += ["", *(f"  {m.person}  {m.verdict:<5}  {m.distance:.2f}  {m.source}" for m in outcome.matches)]
+        lines += ["", *copies_made(outcome, settings)]
         if outcome.absent:
             lines.append(f"{count(outcome.absent, 'photo')} more are not there now. Is a disk unplugged?")
     if scan:
@@ -70,7 +74,7 @@ def _people(outcome: GroupsOutcome, settings: Settings) -> list[str]:
             "Is a disk unplugged?"
         )
     lines += ["", "The faces are in:", f"  {settings.groups_folder}"]
-    if not outcome.reading.steps and not settings.copy:
+    if not outcome.reading.steps:
         lines += [
             "Give a person's folder a name, move faces that are in the wrong one, delete",
             f"what is wrong. Then start  {PROGRAM} groups  again: it reads what you did.",

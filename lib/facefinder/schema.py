@@ -10,7 +10,7 @@ A moved, renamed or copied photo is a new place of a known content; another anal
 identity  the index's own random name: by it a crop is known as one of ours
 pile      a folder whose people are grouped
 person    a group's number, for ever
-grouped   the last grouping, before the user's word is laid over it
+grouped   the last grouping, -1 for strangers; regrouped is what each face was before a step of the user changed it
 step      one thing that the user said, in words; word, naming, joining and aside are its parts (see review.word)
 shown     which crops lie in the groups folder, and where
 tree      the groups folder written last; complete is 0 while it is being written
@@ -51,6 +51,7 @@ CREATE INDEX place_content ON place (content);
 CREATE TABLE pile (computer TEXT NOT NULL, path BLOB NOT NULL, PRIMARY KEY (computer, path)) WITHOUT ROWID;
 CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT);
 CREATE TABLE grouped (face INTEGER PRIMARY KEY REFERENCES face, person INTEGER NOT NULL);
+CREATE TABLE regrouped (id INTEGER PRIMARY KEY, step INTEGER NOT NULL REFERENCES step, face INTEGER, person INTEGER);
 CREATE TABLE step (
     id INTEGER PRIMARY KEY AUTOINCREMENT, made REAL NOT NULL, what TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE word (

@@ -28,7 +28,7 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
             "",
             *(f"  {m.person}  {m.verdict:<5}  {m.distance:.2f}  {m.source}" for m in outcome.matches),
         ]
-    lines += ["", *copies_made(outcome, settings), *what_was_read(outcome.reading, settings)]
+    lines += ["", *copies_made(outcome, settings), *what_was_read(outcome.reading)]
     references = [problem for person in outcome.people for problem in person.problems]
     lines += problems(references, "Reference photos to look at again", settings.verbose)
     lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
@@ -79,13 +79,17 @@ def photos_of_each(names: Sequence[str], matches: Sequence[PhotoMatch], settings
     return lines
 
 
-def what_was_read(reading: Reading, settings: Settings) -> list[str]:
+def what_was_read(reading: Reading) -> list[str]:
     """What the user did in the groups folder since the last run, and what there is to know about it."""
     lines = ["", "Read from the groups folder:", *(f"  {step}" for step in reading.steps)] if reading.steps else []
-    lines += ["", *reading.notes] if reading.notes else []
+    return lines + (["", *reading.notes] if reading.notes else [])
+
+
+def foreign_files(reading: Reading, settings: Settings) -> list[str]:
+    """What lies in the groups folder and is none of ours."""
     title = f"{count(len(reading.foreign), 'file')} in the groups folder that this program did not put there"
     foreign = [(str(settings.groups_folder / path), "left alone") for path in reading.foreign]
-    return lines + problems(foreign, title, settings.verbose)
+    return problems(foreign, title, settings.verbose)
 
 
 def copies_made(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[str]:

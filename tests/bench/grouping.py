@@ -59,9 +59,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = options.save or Path(folder) / "vectors.npz"
         if options.make:
-            np.savez(path, **make_faces(options.make, options.poor, options.seed))  # type: ignore[arg-type]
+            np.savez(path, **make_faces(options.make, options.poor, options.seed))
         elif options.source and options.source.is_dir():
-            np.savez(path, **read_folder(options))  # type: ignore[arg-type]
+            np.savez(path, **read_folder(options))
         elif options.source:
             path = options.source
         else:
@@ -115,7 +115,8 @@ def full_matrix(vectors: NDArray[np.float32]) -> Integers:
     """Average linkage on the distances of all pairs."""
     from scipy.cluster.hierarchy import fcluster, linkage  # heavy, and not in every bundle
 
-    return fcluster(linkage(vectors, "average", "cosine"), 0.55, "distance").astype(np.int64)
+    groups: Integers = fcluster(linkage(vectors, "average", "cosine"), 0.55, "distance").astype(np.int64)
+    return groups
 
 
 def peak_megabytes() -> float:
@@ -154,9 +155,7 @@ def scores(labels: Integers, found: Integers) -> dict[str, float]:
 def read_folder(options: argparse.Namespace) -> dict[str, NDArray[np.generic]]:
     """The faces of a folder's photos, found in the program's own way."""
     options.folders = [options.source]
-    photos = [
-        (name, faces) for name, of_person in analyse(options).items() for faces in of_person.values() if faces
-    ]
+    photos = [(name, faces) for name, of_person in analyse(options).items() for faces in of_person.values() if faces]
     names = sorted({name for name, _ in photos})
     labels = []
     for name, faces in photos:

@@ -61,6 +61,11 @@ def site() -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(body[: site.cut.pop(path, len(body))])
 
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(site.files[self.path.lstrip("/")])))
+            self.end_headers()
+
         def log_message(self, *_: object) -> None:
             pass
 

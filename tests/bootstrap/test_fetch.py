@@ -115,3 +115,28 @@ def test_a_host_that_never_answers_is_given_up_and_asked_once(fetcher, monkeypat
         silent.accept()
         with pytest.raises(BlockingIOError):
             silent.accept()
+
+
+def test_a_file_whose_size_nobody_noted_down_arrives_and_goes_on_where_it_broke_off(site, tmp_path):
+    site.files["python.tar.gz"] = CONTENT
+    site.cut["python.tar.gz"] = 1000
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    with Fetcher(tmp_path) as fetcher:
+        assert fetcher.fetch("python", [{"url": site.url("python.tar.gz")}], sha256, None).read_bytes() == CONTENT
+    assert ("python.tar.gz", "bytes=1000-") in site.requests
+
+
+def test_from_the_cache_nothing_is_asked_for(site, tmp_path):
+    site.files["a.onnx"] = CONTENT
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    with Fetcher(tmp_path, from_cache=True) as fetcher, pytest.raises(SetupError, match="forbids to download"):
+        fetcher.fetch("a.onnx", [{"url": site.url("a.onnx")}], sha256, len(CONTENT))
+    assert site.requests == []
+
+
+def test_the_archive_itself_can_be_the_file(index, tmp_path):
+    wheel = index.wheel("tinypack", "1.0", {"a.txt": CONTENT})
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with Fetcher(tmp_path) as fetcher:
+        kept = fetcher.fetch("tinypack", [{"pypi": "tinypack==1.0"}], sha256, wheel.stat().st_size)
+    assert kept.read_bytes() == wheel.read_bytes()

@@ -192,3 +192,18 @@ def test_once_set_up_nothing_is_started_before_python(clone, tmp_path):
     clone.environment["PATH"] = str(tmp_path / "bin")
     result = clone.run("--demo-not")
     assert started(result) and result.stderr == ""
+
+
+def test_on_a_stick_nothing_is_checked_or_fetched(clone):
+    clone.write("MANIFEST.sha256", "")
+    clone.write(f"lib/vendor/{host_platform()}/LOCK.txt", "numpy==0\n")
+    assert started(clone.run("x"))["arguments"] == ["x"]
+    assert clone.builds() == []
+
+
+def test_with_nobody_in_refs_the_exit_code_is_still_the_programs(clone):
+    clone.run()
+    clone.write("face_finder.py", "raise SystemExit(3)")
+    clone.environment.pop("DISPLAY", None)
+    clone.environment.pop("WAYLAND_DISPLAY", None)
+    assert clone.run().returncode == 3

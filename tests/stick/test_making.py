@@ -11,7 +11,6 @@ from collections import namedtuple
 
 import pytest
 
-import stick as making
 from layout import ROOT, host_platform
 from manifest import MANIFEST, read_manifest
 from tests.stick.conftest import WINDOWS
@@ -104,7 +103,7 @@ def test_another_platform_that_is_on_the_stick_stays(stick, maker):
 
 def test_too_little_room_is_told_before_anything_is_copied(tmp_path, maker, monkeypatch, capsys):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(making.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 50_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 50_000_000))
     assert maker.run(tmp_path / "full") == 1
     assert re.search(
         r"too little room .* are needed and 50.0 MB are free. Make \d+ MB more room", capsys.readouterr().err

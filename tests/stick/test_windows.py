@@ -16,9 +16,9 @@ EVERYTHING = ("python/windows-x86_64", "lib", "models", "demo/refs", "demo/album
 
 
 @pytest.fixture
-def windows_stick(master, wine, request) -> Path:
+def windows_stick(master: Path, wine) -> Path:
     """What Windows needs of the stick, in C:\\Fotos é 日本\\."""
-    to = wine.drive_c / "Fotos é 日本"
+    to: Path = wine.drive_c / "Fotos é 日本"
     shutil.rmtree(to, ignore_errors=True)
     for name in EVERYTHING:
         source = master / name
@@ -109,3 +109,21 @@ def test_a_file_taken_out_of_the_zip_alone_says_so(wine, tmp_path):
     shutil.copyfile(ROOT / "run.bat", tmp_path / "run.bat")
     result = wine("run.bat x", tmp_path)
     assert result.returncode == 9 and "unpack the whole ZIP" in result.stdout
+
+
+def test_a_fresh_clone_that_cannot_fetch_says_so_and_can_be_started_again(wine, tmp_path):
+    """Wine has no curl.exe: that is a network that does not answer."""
+    (tmp_path / "bootstrap").mkdir()
+    (tmp_path / "bootstrap" / "build.py").touch()
+    shutil.copyfile(ROOT / "run.bat", tmp_path / "run.bat")
+    for _ in range(2):
+        result = wine("run.bat --demo", tmp_path)
+        assert result.returncode == 9, result.stdout
+        assert "Setting up, this once" in result.stdout and "network does not answer" in result.stdout
+
+
+def test_a_stick_that_was_made_without_windows_says_so(wine, tmp_path):
+    (tmp_path / "MANIFEST.sha256").touch()
+    shutil.copyfile(ROOT / "run.bat", tmp_path / "run.bat")
+    result = wine("run.bat", tmp_path)
+    assert result.returncode == 9 and "made without the parts for Windows" in result.stdout

@@ -18,7 +18,7 @@ from facefinder.faces.models import YUNET, check_files, recogniser
 from facefinder.media.decode import Photo, open_photo
 
 # Raise this when the way from a photo to its vectors changes: rows made the old way are then not used any more.
-REVISION = 1
+REVISION = 2
 
 # A decoded face narrower than this is cut out of the photo at full size instead, pixels.
 SHARP_ENOUGH = CROP
@@ -103,7 +103,9 @@ class NativeAnalyzer:
         pixels = np.ascontiguousarray(photo.pixels(scale))
         clock.lap("decode")
         scale = pixels.shape[1] / photo.width
-        found = self._detector.detect(pixels, self._min_face * scale).moved(1 / scale)
+        # A thin picture's short side, decoded to whole pixels, has not quite the scale of its long side.
+        back = (photo.width / pixels.shape[1], photo.height / pixels.shape[0])
+        found = self._detector.detect(pixels, self._min_face * scale).moved(back)
         clock.lap("detect")
         crops = self._crops(photo, pixels, found, clock)
         vectors = self._embedder.embed(crops)
@@ -125,7 +127,8 @@ class NativeAnalyzer:
         crops = np.empty((len(found), CROP, CROP, 3), np.uint8)
         for crop, landmarks, width in zip(crops, found.landmarks, widths, strict=True):
             source = full if width < SHARP_ENOUGH else pixels
-            crop[:] = align(source, landmarks * np.float32(source.shape[1] / photo.width))
+            scales = np.array([source.shape[1] / photo.width, source.shape[0] / photo.height], np.float32)
+            crop[:] = align(source, landmarks * scales)
         clock.lap("align")
         return crops
 

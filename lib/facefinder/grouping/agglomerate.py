@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facefinder.grouping.neighbours import near_pairs
 
-CHUNK = 1 << 16  # linkages computed at once
+CHUNK = 1 << 13  # linkages computed at once
 
 
 @dataclass(frozen=True)
@@ -93,48 +93,33 @@ class Edges:
 
 
 def agglomerate(clusters: Clusters, apart: Edges, limits: Limits) -> NDArray[np.int32]:
-    """Merge groups until no two are within the limit; return the row (M,) int32 in which each group ended.
+    """Merge groups until no two are within the limits; return the row (M,) int32 in which each group ended.
 
     apart: the pairs of which something says that they are two people.
     """
-    alive = ended = np.arange(len(clusters.sums), dtype=np.int32)
-    rows = None
-    while True:
-        means = clusters.sums[alive] / clusters.weights[alive, None]
-        pairs = near_pairs(means, 1 - (limits.nearest if rows is None else limits.average), rows)
-        near = Edges(alive[pairs.first], alive[pairs.second], np.zeros(len(pairs.first), np.float32))
-        moves = _merge_nearest(clusters, near.joined(apart).moved(ended), limits)
-        ended = moves[ended]
-        # Only where pairs were left out can two groups have been overlooked. These are large: their means will do.
-        crowded = np.unique(moves[alive[pairs.crowded]])
-        before, alive = len(alive), np.unique(ended)
-        rows = np.searchsorted(alive, crowded)
-        if len(rows) == 0 or len(alive) == before:
-            return ended
-
-
-def _merge_nearest(clusters: Clusters, edges: Edges, limits: Limits) -> NDArray[np.int32]:
-    """Merge along the edges until none is within the limit; return where each group (M,) ended."""
-    moves = np.arange(len(clusters.sums), dtype=np.int32)
+    first, second = near_pairs(clusters.sums / clusters.weights[:, None], 1 - limits.nearest)
+    near = Edges(first.astype(np.int32), second.astype(np.int32), np.zeros(len(first), np.float32))
+    ended = np.arange(len(clusters.sums), dtype=np.int32)
+    edges = near.joined(apart).moved(ended)
     linkages = _linkages(clusters, edges, limits)
     while True:
         # The linkage of merged groups lies between those of their parts: what is too far stays too far.
         useful = (linkages <= limits.average + limits.poor) | (edges.against > 0)
         edges, linkages = edges.select(useful), linkages[useful]
-        into, gone = _mutually_nearest(edges, linkages, limits.average, len(moves))
+        into, gone = _mutually_nearest(edges, linkages, limits.average, len(ended))
         if len(gone) == 0:
             break
         clusters.merge(into, gone)
-        moves[gone] = into
-        changed = np.zeros(len(moves), bool)
+        ended[gone] = into
+        changed = np.zeros(len(ended), bool)
         changed[into] = changed[gone] = True
         touched = changed[edges.first] | changed[edges.second]
-        moved = edges.select(touched).moved(moves)
+        moved = edges.select(touched).moved(ended)
         edges = edges.select(~touched).joined(moved)
         linkages = np.concatenate([linkages[~touched], _linkages(clusters, moved, limits)])
-    while (moves[moves] != moves).any():
-        moves = moves[moves]
-    return moves
+    while (ended[ended] != ended).any():
+        ended = ended[ended]
+    return ended
 
 
 def _mutually_nearest(

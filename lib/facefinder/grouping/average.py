@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from facefinder.grouping.agglomerate import Clusters, Edges, Limits, agglomerate
-from facefinder.grouping.known import STRANGER, Faces, Integers, Known
+from facefinder.grouping.known import STRANGER, Faces, Integers, Known, by_group
 
 # Cosine distances of SFace vectors, chosen on made-up sets like LFW (`tests/bench/grouping.py --make 13233`, seeds 1 to
 # 3; what is reported is of other seeds and of photos that had no part in it):
 # nearest, average: BCubed F is within .001 of its best from .49/.56 to .51/.60, and .004 above that of one limit (.55)
 #   on the average alone. Of equals the stricter: a wrong face is worse than a person in two groups.
-# poor: press-crops made small or blurred are alike whoever they show. Of pairs of strangers 1 in 100,000 is nearer than
-#   .55 among good faces, and also between good and poor ones, but .50 at 40 pixels, .46 at 21 pixels, .44 at sharpness 7.
+# poor: small or blurred faces look alike, whoever it is. In press-crops 1 in 100,000 pairs of strangers is nearer
+#   than .55 if one is good, but than .50 if both are made 40 pixels wide, .46 at 21 pixels, and .44 at a sharpness of 7.
 # same_photo: not measured, no labelled photos show somebody twice. It leaves .43 for two faces that share their only
 #   photo: enough for another print of one picture or a mirror (up to .2) and for most pairs of photos of one person.
 LIMITS = Limits(nearest=0.50, average=0.58, poor=0.12, same_photo=0.15)
@@ -28,16 +28,14 @@ def average_linkage(faces: Faces, known: Known) -> Integers:
     """Return (N,) int64: the same number for faces of one group. Raises ValueError if `known` contradicts itself."""
     start = known.start()
     _, rows = np.unique(np.where(start == STRANGER, -1 - np.arange(len(start)), start), return_inverse=True)
-    quality, groups = faces.quality(), int(rows.max()) + 1
-    order = np.argsort(rows, kind="stable")
-    firsts = np.flatnonzero(np.diff(rows[order], prepend=-1))
-    named = np.zeros(groups, bool)
+    quality = faces.quality()
+    named = np.zeros(rows.max() + 1, bool)
     named[rows[known.said != STRANGER]] = True
     clusters = Clusters(
-        np.add.reduceat((faces.vectors * quality[:, None])[order], firsts),
-        np.add.reduceat(quality[order], firsts),
-        np.bincount(rows, minlength=groups).astype(np.float32),
-        np.maximum.reduceat(quality[order], firsts),
+        by_group(np.add, faces.vectors * quality[:, None], rows),
+        by_group(np.add, quality, rows),
+        np.bincount(rows).astype(np.float32),
+        by_group(np.maximum, quality, rows),
         named,
     )
     ended = agglomerate(clusters, _against(faces, known, start, rows), limits_for(len(rows)))
@@ -53,9 +51,7 @@ def limits_for(faces: int) -> Limits:
 def _against(faces: Faces, known: Known, start: Integers, rows: Integers) -> Edges:
     """The pairs of rows that the user keeps apart, for ever, and those that a photo shows side by side."""
     row_of_group = dict(zip(start.tolist(), rows.tolist(), strict=True))
-    rejected = [
-        (rows[face], row_of_group[group]) for face, group in known.rejected.tolist() if group in row_of_group
-    ]
+    rejected = [(rows[face], row_of_group[group]) for face, group in known.rejected.tolist() if group in row_of_group]
     apart = np.concatenate([rows[known.apart], np.array(rejected, np.int64).reshape(-1, 2)])
     order = np.argsort(faces.photos, kind="stable")
     photos = faces.photos[order]

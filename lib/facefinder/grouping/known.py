@@ -77,3 +77,11 @@ class Known:
         loose = together[self.said[together] == STRANGER]
         start[loose] = STRANGER
         return start
+
+
+def by_group(combine: np.ufunc, values: NDArray[np.float32], groups: Integers) -> NDArray[np.float32]:
+    """Combine the values (N, ...) of each group; groups (N,) are numbered from 0, without gaps."""
+    order = np.argsort(groups, kind="stable")
+    firsts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    combined: NDArray[np.float32] = combine.reduceat(values[order], firsts)
+    return combined

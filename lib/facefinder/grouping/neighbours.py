@@ -6,7 +6,6 @@ count, and forgets it. What is kept grows with the number of vectors, whatever t
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,64 +14,50 @@ from threadpoolctl import threadpool_limits
 # A block stays in a core's own cache: of the sizes tried (256 x 2,000 to 2,048 x 20,000) this is among the fastest.
 ROWS, COLUMNS = 512, 4096
 FIRST_COLUMNS = 256  # a strip of rows begins with few columns: they show how alike a pair must be to count in a crowd
-# Pairs kept for each vector. More than this are alike only inside a large group, which holds together without them.
+# Pairs kept for each vector. More are alike only inside a large group, which holds together without them. And of two
+# groups that belong together the last face of one has no later pairs in its own: there is room for the other.
 MOST = 32
 WAITING = 1 << 16  # pairs that a strip of rows collects before it throws away what is too much
 
-
-@dataclass(frozen=True)
-class Pairs:
-    """P pairs of rows: first, second (P,) int32. crowded (N,) bool: the rows of which pairs were left out."""
-
-    first: NDArray[np.int32]
-    second: NDArray[np.int32]
-    crowded: NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 
-def near_pairs(vectors: NDArray[np.float32], least: float, rows: NDArray[np.integer] | None = None) -> Pairs:
-    """Find the pairs of rows of `vectors` (N, D) whose dot product is at least `least`.
+def near_pairs(vectors: NDArray[np.float32], least: float) -> tuple[Integers, Integers]:
+    """Find the pairs of rows (P,), (P,) of `vectors` (N, D) whose dot product is at least `least`.
 
-    Without `rows` each row is paired with those after it; with `rows`, only those are paired, with all others. Of each
-    row's pairs the MOST alike are kept.
+    Of each row's pairs with later rows the MOST alike are kept.
     """
-    wanted = np.arange(len(vectors)) if rows is None else rows
-    starts = range(0, len(wanted), ROWS)
-
-    def strip(start: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return _strip(vectors, least, wanted[start : start + ROWS], start if rows is None else None)
-
     # Each thread multiplies on its own: looking through a block takes about as long as making it.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
-        strips = list(threads.map(strip, starts))
-    crowded = np.zeros(len(vectors), bool)
-    crowded[np.concatenate([full for _, full in strips])] = True
-    first, second = np.concatenate([pairs for pairs, _ in strips], axis=1).astype(np.int32)
-    return Pairs(first, second, crowded)
+        strips = list(threads.map(lambda first: _strip(vectors, least, first), range(0, len(vectors), ROWS)))
+    first, second = zip(*strips, strict=True)
+    return np.concatenate(first), np.concatenate(second)
 
 
-def _strip(
-    vectors: NDArray[np.float32], least: float, rows: NDArray[np.integer], later_than: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pairs (2, P) of some rows with all others or, from row number `later_than`, with later ones; crowded rows."""
-    block, near = np.empty(len(rows) * COLUMNS, np.float32), np.empty(len(rows) * COLUMNS, bool)
-    ours, best = vectors[rows], _Best(len(rows), least)
-    start, width = later_than or 0, FIRST_COLUMNS
+def _strip(vectors: NDArray[np.float32], least: float, first: int) -> tuple[Integers, Integers]:
+    """The pairs of ROWS rows from `first` with all later rows."""
+    ours = vectors[first : first + ROWS]
+    block, near = np.empty(ROWS * COLUMNS, np.float32), np.empty(ROWS * COLUMNS, bool)
+    best = _Best(len(ours), least)
+    start, width = first, FIRST_COLUMNS
     while start < len(vectors):
         theirs = vectors[start : start + width]
-        similarity = block[: len(rows) * len(theirs)].reshape(len(rows), -1)
+        size = len(ours) * len(theirs)
+        similarity = block[:size].reshape(len(ours), -1)
         np.matmul(ours, theirs.T, out=similarity)
+        np.greater_equal(similarity, best.least[:, None], out=near[:size].reshape(similarity.shape))
         # Nearly all is False: eight at a time is the quick way to the rest.
-        near[similarity.size : similarity.size + 8] = False
-        np.greater_equal(similarity, best.least[:, None], out=near[: similarity.size].reshape(similarity.shape))
-        words = near[: -(-similarity.size // 8) * 8].view(np.uint64)
-        word = np.flatnonzero(words)
-        found, byte = np.nonzero(near[: len(words) * 8].reshape(-1, 8)[word])
+        near[size : size + 7] = False
+        words = near[: -(-size // 8) * 8].reshape(-1, 8)
+        word = np.flatnonzero(words.view(np.uint64))
+        found, byte = np.nonzero(words[word])
         row, column = np.divmod(word[found] * 8 + byte, len(theirs))
-        other = rows[row] < column + start if later_than is not None else rows[row] != column + start
-        best.add(row[other], column[other] + start, similarity[row[other], column[other]])
+        later = first + row < start + column
+        row, column = row[later], column[later]
+        best.add(row, start + column, similarity[row, column])
         start, width = start + len(theirs), min(2 * width, COLUMNS)
     best.sort_out()
-    return np.stack([rows[best.rows], best.columns]), rows[best.crowded]
+    return first + best.rows, best.columns
 
 
 class _Best:
@@ -80,12 +65,11 @@ class _Best:
 
     def __init__(self, rows: int, least: float):
         self.least = np.full(rows, least, np.float32)
-        self.crowded = np.zeros(rows, bool)
         self.rows, self.columns = np.empty(0, np.int64), np.empty(0, np.int64)
         self._similarity = np.empty(0, np.float32)
-        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
+        self._waiting: list[tuple[Integers, Integers, NDArray[np.float32]]] = []
 
-    def add(self, rows: NDArray[np.int64], columns: NDArray[np.int64], similarity: NDArray[np.float32]) -> None:
+    def add(self, rows: Integers, columns: Integers, similarity: NDArray[np.float32]) -> None:
         self._waiting.append((rows, columns, similarity))
         if sum(len(rows) for rows, _, _ in self._waiting) > WAITING:
             self.sort_out()
@@ -99,7 +83,6 @@ class _Best:
         full = order[rank == MOST - 1]
         # Just more than the last that is kept: what equals it would never end.
         self.least[rows[full]] = np.nextafter(similarity[full], np.float32(2))
-        self.crowded[rows[full]] = True
         order = order[rank < MOST]
         self.rows, self.columns, self._similarity = rows[order], columns[order], similarity[order]
         self._waiting = []

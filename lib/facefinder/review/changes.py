@@ -4,8 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from facefinder.collect import safe_name
-from facefinder.review.names import Kind, number_name, parse_folder
+from facefinder.review.names import Kind, folder_stem, number_name, parse_folder
 from facefinder.review.word import Said, Step, Verdict, Word, same_name
 
 Words = Callable[[int, int, Verdict], Word]
@@ -107,7 +106,8 @@ def _person_called(name: str, said: Said) -> int | None:
     if not name:
         return None
     return next(
-        (who for who, known in said.names.items() if same_name(known, name) or same_name(safe_name(known), name)), None
+        (who for who, known in said.names.items() if same_name(known, name) or same_name(folder_stem(known), name)),
+        None,
     )
 
 

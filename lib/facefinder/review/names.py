@@ -14,10 +14,15 @@ NOT_SURE, STRANGERS = "not sure", "strangers"
 HELP = "How to use these folders.txt"
 # What file managers put into folders on their own.
 JUNK = frozenset({"thumbs.db", "desktop.ini", ".ds_store", "ehthumbs.db", ".directory"})
-LONGEST_STEM = 60  # characters of the photo's own name in a crop's name
+LONGEST_STEM = 60  # characters of a person's or a photo's name in the name of a folder or crop
 
 _COUNT = re.compile(r"\s*\(\d+\)\s*$")
 _NUMBER = re.compile(r"^(\d{4,})(?!\d)[\s_-]*")
+
+
+def is_junk(name: str) -> bool:
+    """Whether a system made this file on its own. ._NAME is what macOS writes beside each file on a stick."""
+    return name.lower() in JUNK or name.startswith("._")
 
 
 class Kind(StrEnum):
@@ -38,7 +43,12 @@ class FolderName:
 
 def folder_name(person: int, name: str | None, count: int) -> str:
     """`0003 (25)`, or `Mom (25)` once she has a name."""
-    return f"{safe_name(name) if name else number_name(person)} ({count})"
+    return f"{folder_stem(name) if name else number_name(person)} ({count})"
+
+
+def folder_stem(name: str) -> str:
+    """A person's name as every system can have it in a path, and not longer than Windows can bear."""
+    return safe_name(name)[:LONGEST_STEM].strip(" .")
 
 
 def number_name(person: int) -> str:
@@ -68,7 +78,7 @@ def crop_name(order: int, photo: str, face: int) -> str:
 
 def kind_of(path: str) -> Kind:
     """The kind of a crop that lies at `path`, relative to the groups folder, with forward slashes."""
-    top = unicodedata.normalize("NFC", PurePosixPath(path).parts[0]).casefold()
+    top = unicodedata.normalize("NFC", path.partition("/")[0]).casefold()
     return {NOT_SURE: Kind.UNSURE, STRANGERS: Kind.STRANGER}.get(top, Kind.SURE)
 
 

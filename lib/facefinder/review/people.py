@@ -31,6 +31,11 @@ def find_number(said: Said, name: str, people: Iterable[int]) -> int | None:
 
 def no_such_person(name: str, said: Said, others: Sequence[str] = ()) -> UsageError:
     """The error that names the people there are."""
+    if said.person_called(name) is not None:
+        return UsageError(
+            f"{name} is known, but no face of theirs was found with this --model and --min-face. "
+            "Start  run.sh groups  with the same ones first."
+        )
     there = ", ".join(sorted({*said.names.values(), *others}))
     remedy = f"There are: {there}." if there else "Nobody has a name yet: rename a folder in groups/ to name a person."
     return UsageError(f"There is no person called {name!r}. {remedy}")

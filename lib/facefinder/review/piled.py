@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facefinder.group import STRANGER, Faces, Grouping, Known
+from facefinder.grouping.known import STRANGER, Faces, Known
 from facefinder.index import Index
 from facefinder.review.word import SAME_FACE, Box, Said, Verdict, overlap
 
@@ -96,8 +96,8 @@ def _faces_of_chosen(index: Index) -> PiledFaces:
 def known(index: Index, faces: PiledFaces, said: Said) -> Known:
     """What is known before a grouping: the user's word, and the groups so far."""
     previous = last_groups(index, faces)
-    for label in np.unique(previous[previous != STRANGER]):
-        previous[previous == label] = said.root(int(label))
+    for person in said.joined:
+        previous[previous == person] = said.root(person)
     word = np.full(len(faces), STRANGER, np.int64)
     rejected = []
     for row, verdicts in said.on(faces.contents, faces.boxes):
@@ -117,8 +117,9 @@ def last_groups(index: Index, faces: PiledFaces) -> Integers:
     previous = np.array([last.get(int(face), STRANGER) for face in faces.ids], np.int64)
     by_others: dict[int, list[tuple[Box, int]]] = {}
     for content, person, *box in index.rows(
-        "SELECT content, person, x, y, width, height FROM grouped JOIN face ON face.id = face WHERE analyzer != ?",
-        (index.analyzer,),
+        "SELECT content, person, x, y, width, height FROM grouped JOIN face ON face.id = face "
+        "WHERE analyzer != ? AND person != ?",
+        (index.analyzer, STRANGER),
     ):
         by_others.setdefault(content, []).append(((box[0], box[1], box[2], box[3]), person))
     for row in np.flatnonzero(previous == STRANGER) if by_others else []:
@@ -129,24 +130,24 @@ def last_groups(index: Index, faces: PiledFaces) -> Integers:
     return previous
 
 
-def store_grouping(index: Index, faces: PiledFaces, before: Known, said: Said, grouping: Grouping) -> None:
-    """Remember a grouping for the next one.
-
-    Where the user's word made the difference the group from before is kept, so that the word can be undone.
-    """
-    raw = last_groups(index, faces)
-    labels = grouping.labels.copy()
-    for row in np.flatnonzero(raw != STRANGER):
-        if said.root(int(raw[row])) == labels[row]:
-            labels[row] = raw[row]
-    spoken = np.concatenate([np.flatnonzero(before.said != STRANGER), before.rejected[:, 0]])
-    labels[spoken] = raw[spoken]
+def store_grouping(index: Index, faces: PiledFaces, labels: Integers) -> None:
+    """Remember a grouping for the next one; and, for undo, what it changed since the last step of the user."""
+    last = dict(index.rows("SELECT face, person FROM grouped"))
+    [(step,)] = index.rows("SELECT max(id) FROM step WHERE NOT undone")
     index.rows("DELETE FROM grouped")
-    for label in np.unique(grouping.labels[grouping.labels != STRANGER]):
-        index.rows("INSERT OR IGNORE INTO person (id) VALUES (?)", (int(label),))
+    for label in np.unique(labels[labels != STRANGER]).tolist():
+        index.rows("INSERT OR IGNORE INTO person (id) VALUES (?)", (label,))
     for face, label in zip(faces.ids.tolist(), labels.tolist(), strict=True):
-        if label != STRANGER:
-            index.rows("INSERT INTO grouped VALUES (?, ?)", (face, label))
+        index.rows("INSERT INTO grouped VALUES (?, ?)", (face, label))
+        if step is not None and last.get(face, label) != label:
+            index.rows("INSERT INTO regrouped (step, face, person) VALUES (?, ?, ?)", (step, face, last[face]))
+
+
+def restore_grouping(index: Index, step: int) -> None:
+    """Put the groups back as they were before a step that is undone."""
+    for face, person in index.rows("SELECT face, person FROM regrouped WHERE step >= ? ORDER BY id DESC", (step,)):
+        index.rows("UPDATE grouped SET person = ? WHERE face = ?", (person, face))
+    index.rows("DELETE FROM regrouped WHERE step >= ?", (step,))
 
 
 def new_person(index: Index) -> int:

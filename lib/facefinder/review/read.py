@@ -12,7 +12,7 @@ from facefinder.errors import DestinationError
 from facefinder.index import Index
 from facefinder.review.changes import Folders, LyingCrop, ShownCrop, interpret, whose_folders
 from facefinder.review.crops import identity
-from facefinder.review.names import HELP, JUNK, NOT_SURE, Kind, kind_of, person_folder
+from facefinder.review.names import HELP, NOT_SURE, Kind, is_junk, kind_of, person_folder
 from facefinder.review.piled import new_person
 from facefinder.review.word import History, Verdict, Word
 
@@ -129,8 +129,7 @@ def _files(folder: Path) -> list[str]:
         folders.sort()
         below = Path(parent).relative_to(folder)
         for name in sorted(names):
-            # ._NAME is what macOS writes beside each file on a stick.
-            if name.lower() not in JUNK and not name.startswith("._") and (below.parts or name != HELP):
+            if not is_junk(name) and (below.parts or name != HELP):
                 files.append((below / name).as_posix())
     return files
 

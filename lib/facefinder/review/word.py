@@ -138,14 +138,12 @@ class History:
         for person in step.aside:
             rows("INSERT INTO aside (step, person) VALUES (?, ?)", (number, person))
 
-    def undo(self) -> str | None:
-        """Undo the last step that is not undone; returns what it was, None if there is none."""
-        last = self._index.rows("SELECT id, what FROM step WHERE NOT undone ORDER BY id DESC LIMIT 1")
-        if not last:
-            return None
-        [(number, what)] = last
-        self._index.rows("UPDATE step SET undone = 1 WHERE id = ?", (number,))
-        return str(what)
+    def undo(self) -> PastStep | None:
+        """Undo the last step that is not undone, and return it; None if there is none."""
+        last = [step for step in self.steps() if not step.undone][-1:]
+        for step in last:
+            self._index.rows("UPDATE step SET undone = 1 WHERE id = ?", (step.number,))
+        return last[0] if last else None
 
     def steps(self) -> list[PastStep]:
         """All steps, the first one first."""

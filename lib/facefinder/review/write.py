@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,17 @@ from facefinder.errors import DestinationError
 from facefinder.index import Index
 from facefinder.progress import Progress
 from facefinder.review.crops import cut_crops, identity, write_crop
-from facefinder.review.names import HELP, JUNK, NOT_SURE, STRANGERS, Kind, crop_name, folder_name, has_count
+from facefinder.review.names import (
+    HELP,
+    NOT_SURE,
+    STRANGERS,
+    Kind,
+    crop_name,
+    folder_name,
+    has_count,
+    is_junk,
+    person_folder,
+)
 from facefinder.review.read import index_name, mark_line
 from facefinder.review.word import Box
 
@@ -66,7 +76,8 @@ class TreeReport:
 class Tree:
     """The groups folder while it is being written."""
 
-    def __init__(self, index: Index, folder: Path, names: Mapping[int, str], progress: Progress):
+    def __init__(self, index: Index, folder: Path, names: Mapping[int, str], progress: Progress, is_new: bool):
+        """is_new: the folder is not the one written last."""
         self._index = index
         self._folder = folder
         self._names = names
@@ -74,22 +85,26 @@ class Tree:
         self._name = index_name(index)
         self._report = TreeReport()
         # face -> the path of its crop, relative, with forward slashes
-        self._lies = dict(index.rows("SELECT face, path FROM shown"))
+        self._is_new = is_new
+        self._lies: dict[int, str] = {} if is_new else dict(index.rows("SELECT face, path FROM shown"))
 
-    def write(self, wanted: Sequence[WantedCrop], is_new: bool) -> TreeReport:
-        """Make the folder show the wanted crops. is_new: it is not the folder written last.
+    def write(self, wanted: Sequence[WantedCrop]) -> TreeReport:
+        """Make the folder show the wanted crops.
 
         Raises DestinationError. When it is interrupted, the next run goes on.
         """
         targets = self._targets(wanted)
+        moves = self._folder_moves(wanted, targets)
+        used = {_parent(path) for path in self._lies.values()}
+        used |= {_moved(folder, before, after) for folder in used for before, after in moves.items()}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._begin(wanted, targets, is_new)
-            self._rename_folders(wanted, targets)
+            self._begin(wanted, targets, moves)
+            self._rename_folders(moves)
             self._remove({crop.face for crop in wanted})
             self._rename_crops(targets)
             self._add([crop for crop in wanted if crop.face not in self._lies], targets)
-            self._remove_empty_folders()
+            self._remove_empty_folders(used)
         except OSError as error:
             raise DestinationError(
                 f"The groups cannot be written to {self._folder}. {error.strerror}. Is it full, write-protected or "
@@ -120,38 +135,41 @@ class Tree:
             targets[crop.face] = f"{folders[crop.person, crop.kind]}/{name}"
         return targets
 
-    def _begin(self, wanted: Sequence[WantedCrop], targets: Mapping[int, str], is_new: bool) -> None:
+    def _begin(self, wanted: Sequence[WantedCrop], targets: Mapping[int, str], moves: Mapping[str, str]) -> None:
         """Write down what is going to lie where, before anything is moved: so our doing is not taken for the user's."""
         rows = self._index.rows
-        if is_new:
+        if self._is_new:
             rows("INSERT INTO tree (complete) VALUES (0)")
-            self._lies = {}
             rows("DELETE FROM shown")
         [(mark,)] = rows("SELECT max(mark) FROM tree")
         rows("UPDATE tree SET complete = 0 WHERE mark = ?", (mark,))
         for crop in wanted:
-            for path in {targets[crop.face], self._after_renaming(crop, targets)}:
+            lies = self._lies.get(crop.face, targets[crop.face])
+            folder = person_folder(lies) or ""
+            for path in {targets[crop.face], lies, _moved(lies, folder, moves.get(folder, folder))}:
                 values = (crop.face, path, crop.person, crop.kind.value)
                 rows("INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?)", values)
         self._index.commit()
         text = TEXT.format(mark=mark_line(self._index, mark)).replace("\n", "\r\n")  # for old editors of Windows
         (self._folder / HELP).write_bytes(text.encode())
 
-    def _after_renaming(self, crop: WantedCrop, targets: Mapping[int, str]) -> str:
-        lies = self._lies.get(crop.face)
-        target = PurePosixPath(targets[crop.face])
-        return (target.parent / PurePosixPath(lies).name).as_posix() if lies else target.as_posix()
-
-    def _rename_folders(self, wanted: Sequence[WantedCrop], targets: Mapping[int, str]) -> None:
+    def _folder_moves(self, wanted: Sequence[WantedCrop], targets: Mapping[int, str]) -> dict[str, str]:
         """Where most crops of a folder go to one other folder, rename it: foreign files in it come along."""
-        moves: dict[str, Counter[str]] = defaultdict(Counter)
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
         for crop in wanted:
-            if lies := self._lies.get(crop.face):
-                moves[_parent(lies)][_parent(targets[crop.face])] += 1
-        for folder, counts in moves.items():
-            target = counts.most_common(1)[0][0]
-            if target == folder or folder in (".", NOT_SURE) or STRANGERS in (folder, target):
-                continue
+            folder = person_folder(self._lies.get(crop.face, ""))
+            if folder:
+                counts[folder][_parent(targets[crop.face])] += 1
+        moves: dict[str, str] = {}
+        for folder, goals in counts.items():
+            target = goals.most_common(1)[0][0]
+            # Two folders that become one: the first is renamed, the crops of the other follow one by one.
+            if target not in (folder, STRANGERS) and target not in moves.values():
+                moves[folder] = target
+        return moves
+
+    def _rename_folders(self, moves: Mapping[str, str]) -> None:
+        for folder, target in moves.items():
             old, new = self._folder / folder, self._folder / target
             # On some systems a name in other capitals is the same folder.
             if os.path.lexists(new) and not (old.is_dir() and os.path.samefile(old, new)):
@@ -162,9 +180,7 @@ class Tree:
             except OSError as error:
                 self._problem(folder, error)
                 continue
-            for face, path in self._lies.items():
-                if _parent(path) == folder:
-                    self._lies[face] = f"{target}/{PurePosixPath(path).name}"
+            self._lies = {face: _moved(path, folder, target) for face, path in self._lies.items()}
 
     def _remove(self, wanted: set[int]) -> None:
         for face in self._lies.keys() - wanted:
@@ -234,19 +250,19 @@ class Tree:
         )
         return [os.fsdecode(path) for (path,) in rows]
 
-    def _remove_empty_folders(self) -> None:
-        """Folders of ours in which nothing is left; a system's own files do not count."""
-        not_sure = self._folder / NOT_SURE
-        folders = [path for above in (not_sure, self._folder) if above.is_dir() for path in sorted(above.iterdir())]
-        for folder in folders:
-            ours = has_count(folder.name) or folder.name in (NOT_SURE, STRANGERS)
-            if ours and folder.is_dir() and all(name.lower() in JUNK for name in os.listdir(folder)):
+    def _remove_empty_folders(self, used: Container[str]) -> None:
+        """Folders that are ours, or held crops, and in which nothing is left; a system's own files do not count."""
+        for parent, _, names in os.walk(self._folder, topdown=False):
+            path = Path(parent)
+            relative = path.relative_to(self._folder).as_posix()
+            ours = relative in used or has_count(path.name) or relative in (NOT_SURE, STRANGERS)
+            if relative != "." and ours and all(is_junk(name) for name in os.listdir(path)):
                 try:
-                    for name in os.listdir(folder):
-                        (folder / name).unlink()
-                    folder.rmdir()
+                    for name in names:
+                        (path / name).unlink()
+                    path.rmdir()
                 except OSError as error:
-                    self._problem(folder.relative_to(self._folder).as_posix(), error)
+                    self._problem(relative, error)
 
     def _finish(self, wanted: Sequence[WantedCrop]) -> None:
         rows = self._index.rows
@@ -261,6 +277,13 @@ class Tree:
     def _problem(self, path: str, error: OSError) -> None:
         reason = f"{error.strerror}; is it open in another window? It is put right next time"
         self._report.problems.append((str(self._folder / path), reason))
+
+
+def _moved(path: str, folder: str, target: str) -> str:
+    """A path after its folder, or one further up, was renamed."""
+    if path == folder:
+        return target
+    return target + path[len(folder) :] if folder and path.startswith(f"{folder}/") else path
 
 
 def _parent(path: str) -> str:
