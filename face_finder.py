@@ -27,7 +27,6 @@ def use_bundle() -> None:
     # Workers are fresh interpreters: they get the same path, and nothing of the host's own packages.
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)
     os.environ["PYTHONNOUSERSITE"] = "1"
-    os.environ["PYTHONSAFEPATH"] = "1"  # else they would look for modules in the current folder first
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     # onnxruntime would report its use to its makers, and keep a number for this computer in the user's folder.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -36,6 +35,8 @@ def use_bundle() -> None:
 
 if __name__ == "__main__":
     use_bundle()
+    # Worker processes would look for modules in the current folder first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         from facefinder.cli import main
     except KeyboardInterrupt:  # Ctrl-C before anything was begun

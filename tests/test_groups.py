@@ -76,10 +76,10 @@ KEPT = {NOT_SURE, STRANGERS}
 @pytest.fixture(scope="module")
 def grouped(tmp_path_factory, album) -> Path:
     """The album grouped once, and nothing said."""
-    folder = tmp_path_factory.mktemp("grouped")
+    folder: Path = tmp_path_factory.mktemp("grouped")
     outcome = Review(folder).groups(album)
     assert outcome.scan and outcome.scan.photos == 25
-    return folder  # type: ignore[no-any-return]
+    return folder
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def review(grouped, tmp_path) -> Review:
 
 
 @pytest.fixture
-def named(review) -> Review:
+def named(review: Review) -> Review:
     """Obama and Seinfeld have names."""
     review.rename(review.of(OBAMA), "Barack")
     review.rename(review.of(SEINFELD), "Jerry")

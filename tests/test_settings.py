@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_every_setting_can_stand_in_the_file(read, tmp_path):
         home=tmp_path,
         places=(),
         refs=tmp_path / "refs",
-        copy=None,
+        copy=tmp_path / "found" / platform.node(),
         dry_run=False,
         threshold=None,
         model="sface",

@@ -1,8 +1,8 @@
 """Vectors -> groups, one for each person, whose numbers survive a second run. Knows nothing of files.
 
-By default two groups become one when their members are near enough on average, and nearer where less speaks for it: for
-two faces alone, faces that are small, blurred or turned away, and groups that photos show side by side. What the user
-said is stronger than any distance. See facefinder.grouping for the arithmetic and for how the limits were chosen.
+By default two groups become one when two of their faces are near and all are near enough on average: nearer where less
+speaks for it, for faces that are small, blurred or turned away and for groups that photos show side by side. What the
+user said is stronger than any distance. See facefinder.grouping for the arithmetic and for how the limits were chosen.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from facefinder.errors import UsageError
 from facefinder.grouping.average import average_linkage
 from facefinder.grouping.density import hdbscan_groups
 from facefinder.grouping.known import STRANGER, Faces, Integers, Known, by_group
+from facefinder.grouping.neighbours import most_alike
 
 __all__ = ["METHODS", "STRANGER", "Faces", "Grouping", "Integers", "Known", "group"]
 
@@ -27,7 +28,6 @@ METHODS: MappingProxyType[str, Callable[[Faces, Known], Integers]] = MappingProx
         "hdbscan-20": lambda faces, known: hdbscan_groups(faces, min_cluster_size=20),
     }
 )
-CELLS = 1 << 22  # similarities in memory at once
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,12 @@ def _nearest(faces: Faces, labels: Integers, known: Known) -> tuple[Integers, ND
     templates, numbers = sums[numbers != STRANGER], numbers[numbers != STRANGER]
     templates /= np.linalg.norm(templates, axis=1, keepdims=True)
     distances[strangers] = np.inf
-    face, number = known.rejected[np.isin(known.rejected[:, 1], numbers)].T
-    step = max(1, CELLS // max(1, len(numbers)))
-    for start in range(0, len(strangers) if len(numbers) else 0, step):
-        rows = strangers[start : start + step]
-        similarity = faces.vectors[rows] @ templates.T
-        ruled_out = np.isin(face, rows)
-        similarity[np.searchsorted(rows, face[ruled_out]), np.searchsorted(numbers, number[ruled_out])] = -np.inf
-        best = similarity.argmax(axis=1)
-        distances[rows] = 1 - similarity[np.arange(len(rows)), best]
-        nearest[rows] = np.where(np.isinf(distances[rows]), STRANGER, numbers[best])
+    if len(strangers) and len(numbers):
+        face, number = known.rejected[
+            np.isin(known.rejected, strangers)[:, 0] & np.isin(known.rejected, numbers)[:, 1]
+        ].T
+        never = np.stack([np.searchsorted(strangers, face), np.searchsorted(numbers, number)], axis=1)
+        best, similarity = most_alike(faces.vectors[strangers], templates, never)
+        distances[strangers] = 1 - similarity
+        nearest[strangers] = np.where(np.isinf(similarity), STRANGER, numbers[best])
     return nearest, distances

@@ -218,7 +218,7 @@ def _people(shown_as: Sequence[ShownAs], said: Said) -> list[GroupSummary]:
         for faces in said.faces.values()
         for _, verdicts in faces
         for person, verdict in verdicts.items()
-        if verdict is Verdict.IS
+        if verdict is not Verdict.NOT
     }
     people = [
         GroupSummary(person, said.names.get(person), sure[person], maybe[person])

@@ -7,12 +7,12 @@ import numpy as np
 from facefinder.grouping.agglomerate import Clusters, Edges, Limits, agglomerate
 from facefinder.grouping.known import STRANGER, Faces, Integers, Known, by_group
 
-# Cosine distances of SFace vectors, chosen on made-up sets like LFW (`tests/bench/grouping.py --make 13233`, seeds 1 to
-# 3; what is reported is of other seeds and of photos that had no part in it):
+# Cosine distances of SFace vectors, chosen on made-up sets like LFW (tests/bench/made_faces.py, 13,233 faces, seeds
+# 1 to 3). The figures reported are of other seeds, and of photos that had no part in the choice.
 # nearest, average: BCubed F is within .001 of its best from .49/.56 to .51/.60, and .004 above that of one limit (.55)
 #   on the average alone. Of equals the stricter: a wrong face is worse than a person in two groups.
 # poor: small or blurred faces look alike, whoever it is. In press-crops 1 in 100,000 pairs of strangers is nearer
-#   than .55 if one is good, but than .50 if both are made 40 pixels wide, .46 at 21 pixels, and .44 at a sharpness of 7.
+#   than .55 if one is good, but than .50 if both are 40 pixels wide, .46 at 21 pixels, and .44 at a sharpness of 7.
 # same_photo: not measured, no labelled photos show somebody twice. It leaves .43 for two faces that share their only
 #   photo: enough for another print of one picture or a mirror (up to .2) and for most pairs of photos of one person.
 LIMITS = Limits(nearest=0.50, average=0.58, poor=0.12, same_photo=0.15)
@@ -50,9 +50,10 @@ def limits_for(faces: int) -> Limits:
 
 def _against(faces: Faces, known: Known, start: Integers, rows: Integers) -> Edges:
     """The pairs of rows that the user keeps apart, for ever, and those that a photo shows side by side."""
-    row_of_group = dict(zip(start.tolist(), rows.tolist(), strict=True))
-    rejected = [(rows[face], row_of_group[group]) for face, group in known.rejected.tolist() if group in row_of_group]
-    apart = np.concatenate([rows[known.apart], np.array(rejected, np.int64).reshape(-1, 2)])
+    groups, members = np.unique(start, return_index=True)
+    face, group = known.rejected[np.isin(known.rejected[:, 1], groups)].T
+    rejected = np.stack([rows[face], rows[members[np.searchsorted(groups, group)]]], axis=1)
+    apart = np.concatenate([rows[known.apart], rejected])
     order = np.argsort(faces.photos, kind="stable")
     photos = faces.photos[order]
     side_by_side = [

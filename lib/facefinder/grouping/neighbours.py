@@ -5,7 +5,9 @@ count, and forgets it. What is kept grows with the number of vectors, whatever t
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,34 @@ MOST = 32
 WAITING = 1 << 16  # pairs that a strip of rows collects before it throws away what is too much
 
 Integers = NDArray[np.int64]
+Result = TypeVar("Result", bound=NDArray[Any])
+
+
+def most_alike(
+    vectors: NDArray[np.float32], others: NDArray[np.float32], never: Integers
+) -> tuple[Integers, NDArray[np.float32]]:
+    """Find for each of `vectors` (N, D) the row of `others` (M, D) with the greatest dot product; M is 1 or more.
+
+    never (K, 2): pairs of rows that do not count. Returns (N,) the rows, and (N,) the dot products: -inf without any.
+    """
+
+    def strip(first: int) -> tuple[Integers, NDArray[np.float32]]:
+        ours, block = vectors[first : first + ROWS], np.empty(ROWS * COLUMNS, np.float32)
+        best, greatest = np.zeros(len(ours), np.int64), np.full(len(ours), -np.inf, np.float32)
+        not_ours = never[(never[:, 0] >= first) & (never[:, 0] < first + ROWS)] - (first, 0)
+        for start in range(0, len(others), COLUMNS):
+            theirs = others[start : start + COLUMNS]
+            similarity = block[: len(ours) * len(theirs)].reshape(len(ours), -1)
+            np.matmul(ours, theirs.T, out=similarity)
+            row, column = not_ours[(not_ours[:, 1] >= start) & (not_ours[:, 1] < start + COLUMNS)].T
+            similarity[row, column - start] = -np.inf
+            found = similarity.argmax(axis=1)
+            found_similarity = similarity[np.arange(len(ours)), found]
+            better = found_similarity > greatest
+            best[better], greatest[better] = start + found[better], found_similarity[better]
+        return best, greatest
+
+    return _strips(strip, len(vectors))
 
 
 def near_pairs(vectors: NDArray[np.float32], least: float) -> tuple[Integers, Integers]:
@@ -27,37 +57,40 @@ def near_pairs(vectors: NDArray[np.float32], least: float) -> tuple[Integers, In
 
     Of each row's pairs with later rows the MOST alike are kept.
     """
+
+    def strip(first: int) -> tuple[Integers, Integers]:
+        ours = vectors[first : first + ROWS]
+        block, near = np.empty(ROWS * COLUMNS, np.float32), np.empty(ROWS * COLUMNS, bool)
+        best = _Best(len(ours), least)
+        start, width = first, FIRST_COLUMNS
+        while start < len(vectors):
+            theirs = vectors[start : start + width]
+            size = len(ours) * len(theirs)
+            similarity = block[:size].reshape(len(ours), -1)
+            np.matmul(ours, theirs.T, out=similarity)
+            np.greater_equal(similarity, best.least[:, None], out=near[:size].reshape(similarity.shape))
+            # Nearly all is False: eight at a time is the quick way to the rest.
+            near[size : size + 7] = False
+            words = near[: -(-size // 8) * 8].reshape(-1, 8)
+            word = np.flatnonzero(words.view(np.uint64))
+            found, byte = np.nonzero(words[word])
+            row, column = np.divmod(word[found] * 8 + byte, len(theirs))
+            later = first + row < start + column
+            row, column = row[later], column[later]
+            best.add(row, start + column, similarity[row, column])
+            start, width = start + len(theirs), min(2 * width, COLUMNS)
+        best.sort_out()
+        return first + best.rows, best.columns
+
+    return _strips(strip, len(vectors))
+
+
+def _strips(work: Callable[[int], tuple[Integers, Result]], rows: int) -> tuple[Integers, Result]:
+    """Do the work on all strips of rows, on all cores; join what it returns for each."""
     # Each thread multiplies on its own: looking through a block takes about as long as making it.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
-        strips = list(threads.map(lambda first: _strip(vectors, least, first), range(0, len(vectors), ROWS)))
-    first, second = zip(*strips, strict=True)
-    return np.concatenate(first), np.concatenate(second)
-
-
-def _strip(vectors: NDArray[np.float32], least: float, first: int) -> tuple[Integers, Integers]:
-    """The pairs of ROWS rows from `first` with all later rows."""
-    ours = vectors[first : first + ROWS]
-    block, near = np.empty(ROWS * COLUMNS, np.float32), np.empty(ROWS * COLUMNS, bool)
-    best = _Best(len(ours), least)
-    start, width = first, FIRST_COLUMNS
-    while start < len(vectors):
-        theirs = vectors[start : start + width]
-        size = len(ours) * len(theirs)
-        similarity = block[:size].reshape(len(ours), -1)
-        np.matmul(ours, theirs.T, out=similarity)
-        np.greater_equal(similarity, best.least[:, None], out=near[:size].reshape(similarity.shape))
-        # Nearly all is False: eight at a time is the quick way to the rest.
-        near[size : size + 7] = False
-        words = near[: -(-size // 8) * 8].reshape(-1, 8)
-        word = np.flatnonzero(words.view(np.uint64))
-        found, byte = np.nonzero(words[word])
-        row, column = np.divmod(word[found] * 8 + byte, len(theirs))
-        later = first + row < start + column
-        row, column = row[later], column[later]
-        best.add(row, start + column, similarity[row, column])
-        start, width = start + len(theirs), min(2 * width, COLUMNS)
-    best.sort_out()
-    return first + best.rows, best.columns
+        first, second = zip(*threads.map(work, range(0, rows, ROWS)), strict=True)
+    return np.concatenate(first), np.concatenate(second)  # type: ignore[return-value]
 
 
 class _Best:

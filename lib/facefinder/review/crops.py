@@ -16,6 +16,8 @@ from facefinder.media.decode import UnreadablePhoto, open_photo
 from facefinder.media.files import open_untouched
 from facefinder.review.word import Box
 
+# A crop under way. A killed run leaves at most one in a folder, and the next uses it up.
+PART = "~face-finder-crop.part"
 SIDE = 200  # of a crop, pixels
 AROUND = 1.6  # how much of the photo it shows, in sides of the face's box
 QUALITY = 88  # JPEG's
@@ -69,7 +71,7 @@ def write_crop(path: Path, pixels: NDArray[np.uint8], index_name: str, face: int
     exif.get_ifd(EXIF_DETAILS)[UNIQUE_ID] = f"face-finder {index_name} {face_name(face)}"
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, "JPEG", quality=QUALITY, exif=exif)
-    part = path.with_name(f"~{os.getpid()}.part")
+    part = path.with_name(PART)
     try:
         part.write_bytes(encoded.getvalue())
         os.replace(part, path)

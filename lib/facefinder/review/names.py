@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from facefinder.collect import safe_name
-from facefinder.review.crops import face_name
+from facefinder.review.crops import PART, face_name
 
 NOT_SURE, STRANGERS = "not sure", "strangers"
 HELP = "How to use these folders.txt"
@@ -21,8 +21,8 @@ _NUMBER = re.compile(r"^(\d{4,})(?!\d)[\s_-]*")
 
 
 def is_junk(name: str) -> bool:
-    """Whether a system made this file on its own. ._NAME is what macOS writes beside each file on a stick."""
-    return name.lower() in JUNK or name.startswith("._")
+    """Whether nobody put this file here. ._NAME is what macOS writes beside each file on a stick."""
+    return name.lower() in JUNK or name.startswith("._") or name == PART
 
 
 class Kind(StrEnum):
