@@ -178,8 +178,8 @@ def test_it_runs_from_exfat(master, tmp_path):
         mount -t exfat $loop '{mount}' || mount.exfat-fuse $loop '{mount}' >&2 || {{ losetup -d $loop; exit 99; }}
         cp -r '{master}'/. '{mount}' && bash '{mount}/run.sh' {DEMO}
         code=$?
-        umount '{mount}'
-        sleep 1
+        for attempt in 1 2 3 4 5; do umount '{mount}' && break; sleep 1; done  # the last worker may still be ending
+        while pgrep -f "exfat-fuse $loop" >/dev/null && [ $((waited += 1)) -lt 20 ]; do sleep 0.5; done
         losetup -d $loop
         exit $code"""
     result = in_own_mounts(line, tmp_path)

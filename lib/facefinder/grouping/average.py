@@ -8,13 +8,13 @@ from facefinder.grouping.agglomerate import Clusters, Edges, Limits, agglomerate
 from facefinder.grouping.known import STRANGER, Faces, Integers, Known, by_group
 
 # Cosine distances of SFace vectors, chosen on made-up sets like LFW (tests/bench/made_faces.py, 13,233 faces, seeds
-# 1 to 3). The figures reported are of other seeds, and of photos that had no part in the choice.
+# 1 to 3; the figures reported are of other seeds and of ../shared/photos/press, which had no part in any of this).
 # nearest, average: BCubed F is within .001 of its best from .49/.56 to .51/.60, and .004 above that of one limit (.55)
 #   on the average alone. Of equals the stricter: a wrong face is worse than a person in two groups.
 # poor: small or blurred faces look alike, whoever it is. In press-crops 1 in 100,000 pairs of strangers is nearer
 #   than .55 if one is good, but than .50 if both are 40 pixels wide, .46 at 21 pixels, and .44 at a sharpness of 7.
-# same_photo: not measured, no labelled photos show somebody twice. It leaves .43 for two faces that share their only
-#   photo: enough for another print of one picture or a mirror (up to .2) and for most pairs of photos of one person.
+# same_photo: not chosen by outcome: no labelled photos show somebody twice. It leaves .43 for two faces that share an
+#   only photo; a mirror image lies at up to .14, a print of half the size at up to .18 (70 faces of press-crops).
 LIMITS = Limits(nearest=0.50, average=0.58, poor=0.12, same_photo=0.15)
 # `nearest` is for this many faces. The more strangers, the nearer the nearest two: ten times as many pairs are within
 # .04 more, so this is what keeps a face's false neighbours from growing with the pile; three quarters of it keep F.

@@ -13,7 +13,7 @@ def hdbscan_groups(faces: Faces, min_cluster_size: int) -> Integers:
     except ImportError as error:
         raise UsageError(
             "The grouping method hdbscan is not on this stick for this computer. Leave --method out: the default "
-            "needs nothing, is faster, and measured better."
+            "needs nothing, is faster, and measured better. To add it:  python3 bootstrap/build.py --with hdbscan"
         ) from error
     if len(faces.vectors) <= min_cluster_size:
         return np.arange(len(faces.vectors))

@@ -67,8 +67,7 @@ class Photo:
         if self._image.format == "HEIF":
             # Not through a Pillow image, which would hold the pixels a second time. libheif turns them upright itself.
             opened = pi_heif.open_heif(io.BytesIO(self._data))
-            # A copy: the memory of the array that it lends is given back as soon as `opened` is forgotten.
-            return _as_rgb(np.array(opened)[:, : opened.size[0]])
+            return _as_rgb(np.asarray(_Lent(opened))[:, : opened.size[0]])
         if self._image.mode in ("RGB", "L"):
             if self._image.format in ("JPEG", "MPO"):
                 pixels = _decode_jpeg(self._data, self._image.size, scale)
@@ -131,6 +130,19 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels
+
+
+class _Lent:
+    """The pixels of a HEIF picture, which numpy is to use where they lie and no longer than the picture lives.
+
+    An array made of the picture itself would not keep it alive, and soon show memory that has been given back.
+    """
+
+    def __init__(self, picture: pi_heif.HeifFile):
+        self._picture = picture
+        interface = picture.__array_interface__
+        address = np.frombuffer(interface["data"], np.uint8).ctypes.data
+        self.__array_interface__ = interface | {"data": (address, True)}
 
 
 def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
