@@ -31,7 +31,7 @@ COLUMNS = ("source", "copy", "person", "verdict", "distance", "box", "taken", "s
 
 @dataclass
 class CopyReport:
-    """What was copied. failures: (path, reason); copies: manifest rows of this run, in order."""
+    """What was copied. failures: (path, reason)."""
 
     copied: int = 0
     bytes: int = 0
