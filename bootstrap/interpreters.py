@@ -14,8 +14,8 @@ from typing import Any
 
 from archives import Unpacked, unpack
 from fetch import Fetcher
-from layout import PLATFORMS, Layout, SetupError, host_platform, megabytes, remove, say
-from record import sha256_of, write_record
+from layout import PLATFORMS, Layout, SetupError, host_platform, remove, say
+from record import put_in_place, sha256_of
 from slim import check_interpreter, compile_all
 from wheels import fetch_wheels, read_line
 
@@ -98,7 +98,7 @@ def install_interpreter(layout: Layout, fetcher: Fetcher, given: Archive | None)
     target = layout.interpreter
     archive = given or fetch_archive(layout, fetcher)
     say(f"Interpreter ({layout.platform}): {archive.source.split()[0]}")
-    part, old = target.with_name(target.name + ".part"), target.with_name(target.name + ".old")
+    part = target.with_name(target.name + ".part")
     remove(part)
     files = needed_files(unpack(archive.path))
     if layout.platform == "windows-x86_64":
@@ -113,13 +113,7 @@ def install_interpreter(layout: Layout, fetcher: Fetcher, given: Archive | None)
     if layout.platform == host_platform():
         check_interpreter(part / "bin" / "python3.11" if (part / "bin").is_dir() else part / "python.exe")
     (part / MARK).write_text(archive.source, encoding="utf-8")
-    count, size = write_record(part)
-    remove(old)
-    if target.exists():
-        target.rename(old)
-    part.rename(target)
-    remove(old)
-    say(f"  installed {count} files, {megabytes(size)}, in {target.relative_to(layout.target).as_posix()}/")
+    put_in_place(part, target, layout)
 
 
 def catalogue(layout: Layout) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 
 from layout import Layout, host_platform, megabytes, remove, say
-from record import write_record
+from record import put_in_place
 from slim import check_imports, compile_all, slim
 from wheels import install_wheels, read_lock
 
@@ -34,7 +34,7 @@ def install_pack(layout: Layout, pack: str) -> None:
         SetupError: a package cannot be had, has changed bytes, or does not run on this computer.
     """
     target, lock = layout.vendor(pack), layout.lock(pack)
-    part, old = target.with_name(target.name + ".part"), target.with_name(target.name + ".old")
+    part = target.with_name(target.name + ".part")
     wheels = read_lock(lock)
     say(f"Packages ({pack}): {len(wheels)}, {megabytes(sum(wheel.size for wheel in wheels))}")
     remove(part)
@@ -46,10 +46,4 @@ def install_pack(layout: Layout, pack: str) -> None:
     if layout.platform == host_platform():
         check_imports([part] if pack == "default" else [layout.vendor("default"), part])
     shutil.copyfile(lock, part / "LOCK.txt")
-    files, size = write_record(part)
-    remove(old)
-    if target.exists():
-        target.rename(old)
-    part.rename(target)
-    remove(old)
-    say(f"  installed {files} files, {megabytes(size)}, in {target.relative_to(layout.target).as_posix()}/")
+    put_in_place(part, target, layout)

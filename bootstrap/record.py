@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from layout import Layout, megabytes, remove, say
+
 RECORD = "FILES.txt"
 
 # path -> (sha256, bytes)
@@ -32,6 +34,18 @@ def write_record(folder: Path) -> tuple[int, int]:
     ]
     (folder / RECORD).write_text("".join(lines), encoding="utf-8")
     return len(files), sum(sizes)
+
+
+def put_in_place(part: Path, target: Path, layout: Layout) -> None:
+    """Write the record of a finished folder, rename it to `target`, replacing what lies there, and say so."""
+    old = target.with_name(target.name + ".old")
+    files, size = write_record(part)
+    remove(old)
+    if target.exists():
+        target.rename(old)
+    part.rename(target)
+    remove(old)
+    say(f"  installed {files} files, {megabytes(size)}, in {target.relative_to(layout.target).as_posix()}/")
 
 
 def read_record(folder: Path) -> Record:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,8 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "small"
-    disk.mkdir()
-    size = SPARE_BYTES + (2 << 20)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk], capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+def small_disk(mount_small_disk):
+    return mount_small_disk(SPARE_BYTES + (2 << 20))
 
 
 def found(path: Path, data: bytes | None = None, person: str = "Mom", **details: Any) -> PhotoMatch:

@@ -8,7 +8,17 @@ from facefinder.flags import PROGRAM
 from facefinder.groups import MOST_STRANGERS, GroupsOutcome
 from facefinder.review.names import number_name
 from facefinder.settings import Settings
-from facefinder.summary import copies_made, count, duration, foreign_files, photos_of_each, problems, what_was_read
+from facefinder.summary import (
+    copies_made,
+    count,
+    duration,
+    each_match,
+    foreign_files,
+    not_copied,
+    photos_of_each,
+    problems,
+    what_was_read,
+)
 
 LISTED = 10  # people named without --verbose
 
@@ -34,7 +44,7 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
     if settings.copy or settings.people:
         lines += ["", *photos_of_each(outcome.names, outcome.matches, settings)]
         if settings.verbose or not settings.copy:
-            lines += ["", *(f"  {m.person}  {m.verdict:<5}  {m.distance:.2f}  {m.source}" for m in outcome.matches)]
+            lines += ["", *each_match(outcome.matches)]
         lines += ["", *copies_made(outcome, settings)]
         if outcome.absent:
             lines.append(f"{count(outcome.absent, 'photo')} more are not there now. Is a disk unplugged?")
@@ -42,9 +52,7 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
         lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
     if outcome.tree:
         lines += problems(outcome.tree.problems, "Not everything in the groups folder could be moved", settings.verbose)
-    if outcome.copies:
-        failures = outcome.copies.failures
-        lines += problems(failures, f"{count(len(failures), 'photo')} could not be copied", settings.verbose)
+    lines += not_copied(outcome, settings)
     return "\n".join(lines).strip("\n")
 
 

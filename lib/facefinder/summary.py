@@ -24,17 +24,12 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
     ]
     lines += photos_of_each([person.name for person in outcome.people], outcome.matches, settings)
     if settings.verbose or not settings.copy:
-        lines += [
-            "",
-            *(f"  {m.person}  {m.verdict:<5}  {m.distance:.2f}  {m.source}" for m in outcome.matches),
-        ]
+        lines += ["", *each_match(outcome.matches)]
     lines += ["", *copies_made(outcome, settings), *what_was_read(outcome.reading)]
     references = [problem for person in outcome.people for problem in person.problems]
     lines += problems(references, "Reference photos to look at again", settings.verbose)
     lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
-    if outcome.copies:
-        failures = outcome.copies.failures
-        lines += problems(failures, f"{count(len(failures), 'photo')} could not be copied", settings.verbose)
+    lines += not_copied(outcome, settings)
     return "\n".join(lines)
 
 
@@ -79,6 +74,11 @@ def photos_of_each(names: Sequence[str], matches: Sequence[PhotoMatch], settings
     return lines
 
 
+def each_match(matches: Sequence[PhotoMatch]) -> list[str]:
+    """A line for each match: who, how surely, how near, where."""
+    return [f"  {match.person}  {match.verdict:<5}  {match.distance:.2f}  {match.source}" for match in matches]
+
+
 def what_was_read(reading: Reading) -> list[str]:
     """What the user did in the groups folder since the last run, and what there is to know about it."""
     lines = ["", "Read from the groups folder:", *(f"  {step}" for step in reading.steps)] if reading.steps else []
@@ -103,6 +103,12 @@ def copies_made(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[st
     if settings.dry_run and settings.copy:
         return [f"{count(outcome.to_copy, 'photo')} would be copied to {settings.copy}. Nothing was copied."]
     return ["Nothing was copied. To copy these photos, add:  --copy FOLDER"] if outcome.matches else []
+
+
+def not_copied(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[str]:
+    """The photos that could not be copied, with their reasons."""
+    failures = outcome.copies.failures if outcome.copies else []
+    return problems(failures, f"{count(len(failures), 'photo')} could not be copied", settings.verbose)
 
 
 def problems(found: Sequence[tuple[str, str]], title: str, verbose: bool) -> list[str]:
