@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -21,6 +22,7 @@ from facefinder.progress import NoProgress
 from facefinder.review import read as read_module
 from facefinder.review import write as write_module
 from facefinder.review.names import HELP, NOT_SURE, STRANGERS
+from facefinder.schema import APPLICATION, SCHEMA
 from facefinder.settings import read_settings
 
 ROOT = face_finder.HOME
@@ -530,15 +532,13 @@ def test_names_and_the_users_word_survive_another_method(named):
 
 
 def test_an_index_from_before_the_groups_keeps_all_it_knows(grouped, tmp_path, album):
-    old = tmp_path / "index.sqlite"
-    shutil.copy(grouped / "index.sqlite", old)
-    later = "identity pile person grouped regrouped step word naming joining aside shown tree".split()
-    with sqlite3.connect(old) as database:
-        for table in later:
-            database.execute(f"DROP TABLE {table}")
-        database.execute("DROP INDEX place_content")
-        database.execute("PRAGMA user_version = 1")
-    database.close()
+    with closing(sqlite3.connect(tmp_path / "index.sqlite")) as old:
+        old.executescript(f"{SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 1;")
+        old.execute("ATTACH ? AS now", (str(grouped / "index.sqlite"),))
+        for (table,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
+            old.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM now.{table}")
+        old.commit()
     outcome = Review(tmp_path).groups(album)
     assert outcome.scan and (outcome.scan.photos, outcome.scan.analysed) == (25, 0)
     assert outcome.people

@@ -11,8 +11,8 @@ from facefinder import groups_summary, summary
 from facefinder.errors import FaceFinderError, Interrupted
 from facefinder.find import find
 from facefinder.groups import groups
-from facefinder.progress import choose_progress
-from facefinder.settings import read_settings
+from facefinder.progress import Progress, choose_progress
+from facefinder.settings import Settings, read_settings
 
 DONE, SOME_UNREADABLE, BUG = 0, 1, 10
 
@@ -27,16 +27,7 @@ def main(arguments: Sequence[str], home: Path) -> int:
         settings = read_settings(arguments, home)
         for note in settings.notes:
             print(note, file=sys.stderr)
-        progress = choose_progress(settings.quiet)
-        if settings.review:
-            grouped = groups(settings, progress)
-            say = groups_summary.as_json if settings.json else groups_summary.in_words
-            text = say(grouped, settings)
-            failures = grouped.failures
-        else:
-            outcome = find(settings, progress)
-            text = summary.as_json(outcome, settings) if settings.json else summary.in_words(outcome, settings)
-            failures = bool(outcome.scan.problems or (outcome.copies and outcome.copies.failures))
+        text, failures = COMMANDS[settings.command](settings, choose_progress(settings.quiet))
         print(text if settings.json else f"\n{text}")
         return SOME_UNREADABLE if failures else DONE
     except FaceFinderError as error:
@@ -49,3 +40,19 @@ def main(arguments: Sequence[str], home: Path) -> int:
         traceback.print_exc()
         print("\nThis is a mistake in the program. What was found so far is kept.", file=sys.stderr)
         return BUG
+
+
+def _find(settings: Settings, progress: Progress) -> tuple[str, bool]:
+    outcome = find(settings, progress)
+    text = summary.as_json(outcome, settings) if settings.json else summary.in_words(outcome, settings)
+    return text, outcome.failures
+
+
+def _groups(settings: Settings, progress: Progress) -> tuple[str, bool]:
+    outcome = groups(settings, progress)
+    say = groups_summary.as_json if settings.json else groups_summary.in_words
+    return say(outcome, settings), outcome.failures
+
+
+# Command (see flags.PARSERS) -> what runs it; returns what to say at the end, and whether something could not be done.
+COMMANDS = {"find": _find, "groups": _groups}

@@ -20,7 +20,7 @@ from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
 from facefinder.review.people import joined, no_such_person, people_of_groups, verdicts_on
 from facefinder.review.read import Reading, read_if_ours
-from facefinder.review.word import History, Said, same_name
+from facefinder.review.word import Box, History, Said, same_name
 from facefinder.scan import ScanReport, scan
 from facefinder.settings import Settings
 from facefinder.together import narrow
@@ -42,6 +42,11 @@ class Outcome:
     to_copy: int
     seconds: float
     reading: Reading = field(default_factory=Reading)
+
+    @property
+    def failures(self) -> bool:
+        """Whether something that was asked for could not be done."""
+        return bool(self.scan.problems or (self.copies and self.copies.failures))
 
 
 def find(settings: Settings, progress: Progress) -> Outcome:
@@ -111,30 +116,18 @@ def find_matches(index: Index, people: Sequence[Person], limits: Limits, said: S
     """
     said = said or Said()
     numbers = [said.person_called(person.name) for person in people]
-    nearest: dict[tuple[int, int], tuple[Verdict, float, tuple[float, ...]]] = {}
+    nearest: dict[tuple[int, int], tuple[Verdict, float, Box]] = {}
     for stored in index.faces_seen():
         word = verdicts_on(said, numbers, stored.contents, stored.boxes)
         for found in match(stored.vectors, people, limits, word):
             key = (int(stored.contents[found.face]), found.person)
-            here = (found.verdict, found.distance, tuple(stored.boxes[found.face].tolist()))
+            here: tuple[Verdict, float, Box] = (found.verdict, found.distance, tuple(stored.boxes[found.face].tolist()))
             if key not in nearest or _is_surer(here, nearest[key]):
                 nearest[key] = here
     matches = []
     for (number, person), (verdict, distance, box) in nearest.items():
-        content, (source, *others) = index.content(number), index.places_seen(number)
-        matches.append(
-            PhotoMatch(
-                people[person].name,
-                source,
-                tuple(others),
-                content.sha256.hex(),
-                content.bytes,
-                distance,
-                verdict,
-                box,  # type: ignore[arg-type]
-                content.taken,
-            )
-        )
+        places = index.places_seen(number)
+        matches.append(PhotoMatch.of(people[person].name, index.content(number), places, distance, verdict, box))
     return sorted(matches, key=lambda found: (found.person, found.distance, found.source))
 
 

@@ -130,6 +130,10 @@ def groups_parser() -> Parser:
     return parser
 
 
+# Command -> its flags; the first one needs no name on the command line.
+PARSERS = {"find": find_parser, "groups": groups_parser}
+
+
 def _parser(description: str, examples: str, places: str) -> Parser:
     parser = Parser(
         prog=PROGRAM,

@@ -98,11 +98,11 @@ class GroupsOutcome:
 def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     """Do what the command `groups` says. Raises FaceFinderError."""
     started = time.monotonic()
-    review = settings.review
-    assert review, "this command has settings of its own"
-    if review.method not in METHODS:
-        raise UsageError(f"There is no grouping method called {review.method!r}. Methods: {', '.join(METHODS)}.")
-    imported = read_people_file(review.import_) if review.import_ else {}
+    asked = settings.grouping
+    assert asked, "this command has settings of its own"
+    if asked.method not in METHODS:
+        raise UsageError(f"There is no grouping method called {asked.method!r}. Methods: {', '.join(METHODS)}.")
+    imported = read_people_file(asked.import_) if asked.import_ else {}
     collector = Collector(settings.copy) if settings.copy else None
     spec = specify(settings.model, settings.min_face, settings.models)
     thresholds = recogniser(settings.model).thresholds
@@ -110,13 +110,13 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     with Index(settings.index, spec.key, platform.node()) as index:
         history = History(index)
         outcome = GroupsOutcome(read_back(index, settings.groups_folder))
-        if review.undo:
+        if asked.undo:
             outcome.undone = _undo(index, history)
-        if step := import_step(imported, history.said(), partial(new_person, index), str(review.import_)):
+        if step := import_step(imported, history.said(), partial(new_person, index), str(asked.import_)):
             history.add(step)
             outcome.reading.steps.append(step.what)
         index.commit()
-        if review.history:
+        if asked.history:
             outcome.history = history.steps()
             return outcome
         outcome.scan = _scan(settings, index, spec, progress)
@@ -125,7 +125,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         said = history.said()
         before = known(index, faces, said)
         progress.say(f"Sorting {len(faces)} faces by person.")
-        grouping = group(faces.to_group, before, review.method)
+        grouping = group(faces.to_group, before, asked.method)
         store_grouping(index, faces, grouping.labels)
         index.commit()
 
@@ -139,8 +139,8 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         is_new = not outcome.reading.ours
         outcome.tree = Tree(index, settings.groups_folder, said.names, progress, is_new).write(wanted)
 
-        if review.export:
-            outcome.exported = _export(index, faces, shown_as, said, review.export)
+        if asked.export:
+            outcome.exported = _export(index, faces, shown_as, said, asked.export)
         if collector or settings.people:
             people, without = _asked_for(settings, said, outcome.people)
             found, outcome.absent = matches_of_groups(
@@ -164,8 +164,8 @@ def _undo(index: Index, history: History) -> str | None:
 
 def _scan(settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progress) -> ScanReport | None:
     """Look through the places named, or those of the last time; what is to be done with known faces needs neither."""
-    review = settings.review
-    only_known = settings.copy or settings.people or (review and (review.undo or review.export or review.import_))
+    asked = settings.grouping
+    only_known = settings.copy or settings.people or (asked and (asked.undo or asked.export or asked.import_))
     before = piles(index)
     if not settings.places and before:
         there = [folder for folder in before if folder.exists()]

@@ -25,8 +25,8 @@ LISTED = 10  # people named without --verbose
 
 def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
     """The summary that closes a run, lines of at most 80 columns apart from paths and what the user named."""
-    review = settings.review
-    if review and review.history:
+    asked = settings.grouping
+    if asked and asked.history:
         return "\n".join([*_history(outcome), *what_was_read(outcome.reading)])
     lines = []
     if scan := outcome.scan:
@@ -34,13 +34,13 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
             f"{count(scan.photos, 'photo')} looked at in {duration(outcome.seconds)}, "
             f"{scan.analysed} of them for the first time."
         )
-    if review and review.undo:
+    if asked and asked.undo:
         lines.append(f"Taken back: {outcome.undone}" if outcome.undone else "There is nothing to take back.")
     lines += [*what_was_read(outcome.reading), *foreign_files(outcome.reading, settings)]
-    if not settings.copy and not settings.people and not (review and review.export):
+    if not settings.copy and not settings.people and not (asked and asked.export):
         lines += ["", *_people(outcome, settings)]
-    if review and review.export:
-        lines += ["", f"{count(outcome.exported, 'person', 'people')} written to {review.export}."]
+    if asked and asked.export:
+        lines += ["", f"{count(outcome.exported, 'person', 'people')} written to {asked.export}."]
     if settings.copy or settings.people:
         lines += ["", *photos_of_each(outcome.names, outcome.matches, settings)]
         if settings.verbose or not settings.copy:

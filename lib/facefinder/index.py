@@ -175,8 +175,9 @@ class Index:
         )
         for face in faces if is_new else []:
             self.rows(
-                "INSERT INTO face (content, analyzer, x, y, width, height, score, sharpness, landmarks, vector) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO face "
+                "(content, analyzer, x, y, width, height, score, sharpness, landmarks, vector, moment) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (number, self._analyzer, *_face_columns(face)),
             )
 
@@ -198,7 +199,8 @@ class Index:
     def faces_at(self, path: str) -> list[Face]:
         """The faces of the content seen at `path` in this run, in the analyzer's order."""
         rows = self.rows(
-            "SELECT x, y, width, height, score, sharpness, landmarks, vector FROM place JOIN face USING (content) "
+            "SELECT x, y, width, height, score, sharpness, landmarks, vector, moment "
+            "FROM place JOIN face USING (content) "
             "WHERE computer = ? AND path = ? AND run = ? AND analyzer = ? ORDER BY id",
             (self._computer, os.fsencode(path), self._run, self._analyzer),
         )
@@ -248,6 +250,7 @@ def _face_columns(face: Face) -> tuple[object, ...]:
         face.sharpness,
         face.landmarks.astype(np.float32).tobytes(),
         face.vector.astype(np.float32).tobytes(),
+        face.moment,
     )
 
 
@@ -260,6 +263,7 @@ def _face(
     sharpness: float,
     landmarks: bytes,
     vector: bytes,
+    moment: float | None,
 ) -> Face:
     return Face(
         (x, y, width, height),
@@ -267,4 +271,5 @@ def _face(
         score,
         sharpness,
         np.frombuffer(vector, np.float32),
+        moment,
     )

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facefinder.index import Content
 from facefinder.people import Person
 
 # A single reference is a worse witness than the mean of all, so it has to be this much nearer (cosine distance);
@@ -92,3 +94,17 @@ class PhotoMatch:
     verdict: Verdict
     box: tuple[float, float, float, float]
     taken: str | None
+
+    @classmethod
+    def of(
+        cls,
+        person: str,
+        content: Content,
+        places: Sequence[str],
+        distance: float,
+        verdict: Verdict,
+        box: tuple[float, float, float, float],
+    ) -> Self:
+        """A photo that the index knows, at one or more places."""
+        found = (content.sha256.hex(), content.bytes, distance, verdict, box, content.taken)
+        return cls(person, places[0], tuple(places[1:]), *found)

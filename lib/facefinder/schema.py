@@ -3,7 +3,7 @@
 content   a picture's bytes: SHA-256, size, when it was taken
 place     where a content was seen: computer and path, with the file's size and time of change
 analysis  what one analyzer (models and settings, by its key) made of one content: faces, or a problem
-face      box, landmarks, score, sharpness and vector
+face      box, landmarks, score, sharpness and vector; in a video, its moment in seconds
 
 A moved, renamed or copied photo is a new place of a known content; another analyzer is a new analysis of it.
 
@@ -17,7 +17,7 @@ tree      the groups folder written last; complete is 0 while it is being writte
 """
 
 APPLICATION = 0x46616365  # "Face": marks the file as ours
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE run (id INTEGER PRIMARY KEY, computer TEXT NOT NULL, started REAL NOT NULL);
@@ -65,5 +65,8 @@ CREATE TABLE shown (
     face INTEGER NOT NULL REFERENCES face, path TEXT NOT NULL, person INTEGER, kind TEXT NOT NULL,
     PRIMARY KEY (face, path)) WITHOUT ROWID;
 CREATE TABLE tree (mark INTEGER PRIMARY KEY AUTOINCREMENT, complete INTEGER NOT NULL);
-"""
+""",
+    3: """
+ALTER TABLE face ADD COLUMN moment REAL;
+""",
 }

@@ -3,14 +3,14 @@
 import argparse
 import platform
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from facefinder.errors import UsageError
-from facefinder.flags import PROGRAM, find_parser, groups_parser, not_possible, path_of
+from facefinder.flags import PARSERS, PROGRAM, not_possible, path_of
 
 # These say what to do in one run; in the file they would do it again and again.
 ONE_RUN = (
@@ -20,7 +20,7 @@ ONE_RUN = (
 
 
 @dataclass(frozen=True)
-class Review:
+class GroupsSettings:
     """What only the command `groups` wants to know."""
 
     method: str
@@ -35,7 +35,7 @@ class Settings:
     """What the user wants, checked. index is None for --no-index; places are empty for this computer's own folders.
 
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
-    is meant; if not, `people` are. review: the command `groups`; None for the main command.
+    is meant; if not, `people` are. command: a key of flags.PARSERS. grouping: what only `groups` wants to know.
     """
 
     home: Path
@@ -57,7 +57,8 @@ class Settings:
     together: bool = False
     without: tuple[str, ...] = ()
     from_refs: bool = True
-    review: Review | None = None
+    grouping: GroupsSettings | None = None
+    command: str = "find"
 
     @property
     def groups_folder(self) -> Path:
@@ -72,14 +73,16 @@ class Settings:
 
 def read_settings(arguments: Sequence[str], home: Path) -> Settings:
     """Merge the flags with face_finder.toml in `home`; a flag wins. Raises UsageError."""
-    groups = list(arguments[:1]) == ["groups"]
-    parsers = [groups_parser(), find_parser()] if groups else [find_parser(), groups_parser()]
-    parsers[0].set_defaults(**_read_toml(home / "face_finder.toml", *parsers))
-    if groups:
-        parsers[0].set_defaults(copy=None)  # in the file it is meant for the main command
-    given = parsers[0].parse_args(arguments[1:] if groups else arguments)
-    if groups:
-        given.demo, given.refs, given.threshold = False, None, None
+    command = arguments[0] if arguments and arguments[0] in PARSERS else "find"
+    parsers = {name: parser() for name, parser in PARSERS.items()}
+    parsers[command].set_defaults(**_read_toml(home / "face_finder.toml", command, parsers))
+    if command != "find":
+        parsers[command].set_defaults(copy=None)  # in the file it is meant for the main command
+    given = parsers[command].parse_args(arguments[1:] if arguments[:1] == [command] else arguments)
+    for other in parsers.values():  # what this command has no flag for is as if it were not given
+        for name, value in vars(other.parse_args([])).items():
+            if not hasattr(given, name):
+                setattr(given, name, value)
     if given.demo:
         given.refs, given.places = home / "demo" / "refs", [home / "demo" / "album"]
         given.copy = given.copy or home / "demo" / "found"
@@ -113,7 +116,10 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         together=given.together,
         without=tuple(given.without),
         from_refs=bool(given.refs) or not given.person,
-        review=Review(given.method, given.undo, given.history, given.export, given.import_) if groups else None,
+        grouping=GroupsSettings(given.method, given.undo, given.history, given.export, given.import_)
+        if command == "groups"
+        else None,
+        command=command,
     )
 
 
@@ -129,7 +135,7 @@ def _can_write(file: Path) -> bool:
     return True
 
 
-def _read_toml(path: Path, parser: argparse.ArgumentParser, other: argparse.ArgumentParser) -> dict[str, object]:
+def _read_toml(path: Path, command: str, parsers: Mapping[str, argparse.ArgumentParser]) -> dict[str, object]:
     """Read each key as if it were the flag of that name, so that both accept the same values."""
     try:
         table = tomllib.loads(path.read_text("utf-8-sig"))  # Windows editors put a byte order mark in front
@@ -139,14 +145,15 @@ def _read_toml(path: Path, parser: argparse.ArgumentParser, other: argparse.Argu
         raise UsageError(
             f"{path} cannot be read: {error}. Texts and paths go in single quotes: 'E:\\found'."
         ) from error
-    actions, others = _settings_of(parser), _settings_of(other)
+    actions = _settings_of(parsers[command])
+    others = {name: action for parser in parsers.values() for name, action in _settings_of(parser).items()}
     values: dict[str, object] = {}
     for key, value in table.items():
         action = actions.get(key.replace("_", "-"))
         if action is None and key.replace("_", "-") in others:
             continue
         if action is None:
-            names = ", ".join(sorted(actions | others))
+            names = ", ".join(sorted(others))
             raise UsageError(f"{path}: there is no setting called {key!r}. Settings: {names}.")
         try:
             read = _toml_value(value, action)

@@ -94,6 +94,8 @@ def foreign_files(reading: Reading, settings: Settings) -> list[str]:
 
 def copies_made(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[str]:
     """What was copied, would have been, or could be."""
+    if not outcome.matches:
+        return []
     if outcome.copies:
         there = f" ({outcome.copies.already_there} lay there already)" if outcome.copies.already_there else ""
         return [
@@ -102,7 +104,7 @@ def copies_made(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[st
         ]
     if settings.dry_run and settings.copy:
         return [f"{count(outcome.to_copy, 'photo')} would be copied to {settings.copy}. Nothing was copied."]
-    return ["Nothing was copied. To copy these photos, add:  --copy FOLDER"] if outcome.matches else []
+    return ["Nothing was copied. To copy these photos, add:  --copy FOLDER"]
 
 
 def not_copied(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[str]:

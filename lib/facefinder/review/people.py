@@ -154,19 +154,7 @@ def matches_of_groups(
             continue
         verdict = Verdict.MAYBE if unsure else Verdict.SURE
         distance = distance if np.isfinite(distance) else limits.maybe
-        matches.append(
-            PhotoMatch(
-                people[person],
-                paths[0],
-                tuple(paths[1:]),
-                content.sha256.hex(),
-                content.bytes,
-                distance,
-                verdict,
-                box,
-                content.taken,
-            )
-        )
+        matches.append(PhotoMatch.of(people[person], content, paths, distance, verdict, box))
     return sorted(matches, key=lambda found: (found.person, found.verdict, found.distance, found.source)), len(absent)
 
 
