@@ -1,6 +1,7 @@
 """Faces to people: everybody who is on a photo gets it, and each face is one person's."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,21 @@ def test_a_face_is_given_to_the_nearest_person_only():
     [found] = match(between[None], [DAD, MOM], Limits(0.5, 0.6))
     assert found.person == 1
     assert 1 - float(between[1]) < 0.5, "it is near enough to Dad too"
+
+
+def test_a_face_that_looks_more_like_a_rejected_one_is_not_sure_and_a_maybe_is_not_asked_again():
+    rejected = direction(0.6, 0, 0.8, 0)
+    mom = replace(MOM, rejected=(rejected,))
+    near, far = direction(0.65, 0, 0.76, 0), direction(0.4, 0, 0.9, 0)
+    limits = Limits(0.45, 0.7)
+    assert [found.verdict for found in match(np.stack([near, far]), [MOM], limits)] == [Verdict.SURE, Verdict.MAYBE]
+    assert [(found.face, found.verdict) for found in match(np.stack([near, far]), [mom], limits)] == [
+        (0, Verdict.MAYBE)
+    ]
+    herself = direction(0.97, 0.1, 0.1, 0)
+    assert [found.verdict for found in match(herself[None], [mom], limits)] == [Verdict.SURE]
+    confirmed = np.array([[1]], np.int8)
+    assert [found.verdict for found in match(near[None], [mom], limits, confirmed)] == [Verdict.SURE]
 
 
 def test_one_reference_alone_recognises_only_what_is_nearer_by_the_margin():

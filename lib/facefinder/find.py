@@ -18,7 +18,7 @@ from facefinder.match import Limits, PhotoMatch, Verdict, match
 from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
-from facefinder.review.people import joined, no_such_person, people_of_groups, verdicts_on
+from facefinder.review.people import joined, no_such_person, people_of_groups, sharpened, verdicts_on
 from facefinder.review.read import Reading, read_if_ours
 from facefinder.review.word import Box, History, Said, same_name
 from facefinder.scan import ScanReport, scan
@@ -72,7 +72,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
             NoProgress(),
         )
         people = read_people(photos_of, index.faces_at, references.problems, _thresholds(settings).maybe)
-        people = joined([*people, *of_groups.values()])
+        people = joined([*(sharpened(index, said, person) for person in people), *of_groups.values()])
 
         def count_matches(faces: Sequence[Face]) -> int:
             return len(match(np.stack([face.vector for face in faces]), people, limits)) if faces else 0

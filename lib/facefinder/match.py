@@ -49,6 +49,22 @@ def distances(vectors: NDArray[np.float32], people: Sequence[Person]) -> NDArray
     return np.stack(columns, axis=1)
 
 
+def look_alikes(
+    vectors: NDArray[np.float32], people: Sequence[Person], found: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """(N, P): whether a face is nearer to one that the user rejected than to the person. found: as of distances().
+
+    One rejected face is as poor a witness as one reference, so it has to be nearer by the same margin; measured with
+    `python3 tests/bench/corrections.py`.
+    """
+    alike = np.zeros(found.shape, bool)
+    for column, person in enumerate(people):
+        if person.rejected:
+            nearest = 1 - (vectors @ np.stack(person.rejected).T).max(axis=1)
+            alike[:, column] = nearest + np.float32(NEAREST_MARGIN) < found[:, column]
+    return alike
+
+
 @dataclass(frozen=True)
 class FaceMatch:
     """A face that is, or may be, a person. face, person: their positions in what was compared."""
@@ -65,14 +81,18 @@ def match(
     """Give each face to the person it is nearest to, if it is near enough.
 
     said: (N, P) the user's word, which is stronger than any distance: 1 it is that person, -1 it is not, 0 nothing.
+    A face that looks more like one that the user rejected is `maybe` where it would be sure, and else a stranger.
     """
     found = distances(vectors, people)
+    alike = look_alikes(vectors, people, found)
     allowed = found if said is None else np.where(said < 0, np.float32(np.inf), found)
     nearest = allowed.argmin(axis=1)
     matches = []
     for face, person in enumerate(nearest):
         confirmed = said is not None and said[face, person] > 0
         verdict = Verdict.SURE if confirmed else limits.verdict(float(allowed[face, person]))
+        if alike[face, person] and not confirmed:
+            verdict = Verdict.MAYBE if verdict is Verdict.SURE else None
         if verdict:
             matches.append(FaceMatch(face, int(person), float(found[face, person]), verdict))
     return matches

@@ -29,12 +29,14 @@ class Person:
     """Somebody to look for. template: (D,), of length 1, the direction of the mean of the references' vectors.
 
     problems: (path, reason) of the reference photos that are not used, and of those used with a doubt.
+    rejected: the vectors of faces of which the user said that they are somebody else.
     """
 
     name: str
     references: tuple[Reference, ...]
     template: NDArray[np.float32]
     problems: tuple[tuple[str, str], ...]
+    rejected: tuple[NDArray[np.float32], ...] = ()
 
     @property
     def vectors(self) -> NDArray[np.float32]:

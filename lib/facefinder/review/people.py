@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,8 @@ def joined(people: Iterable[Person]) -> list[Person]:
         if before := next((known for known in by_name.values() if word.same_name(known.name, person.name)), None):
             mean = before.template + person.template
             references = (*before.references, *person.references)
-            person = Person(before.name, references, mean / np.linalg.norm(mean), before.problems)
+            rejected = (*before.rejected, *person.rejected)
+            person = Person(before.name, references, mean / np.linalg.norm(mean), before.problems, rejected)
         by_name[person.name] = person
     return list(by_name.values())
 
@@ -69,19 +71,11 @@ def person_of_group(index: Index, said: Said, person: int) -> Person | None:
     numbers = [person, *(part for part in said.joined if said.root(part) == person)]
     grouped = "SELECT content FROM grouped JOIN face ON face.id = face WHERE person = ?"
     contents = {content for number in numbers for (content,) in index.rows(grouped, (number,))}
-    contents |= {
-        content
-        for content, faces in said.faces.items()
-        if any(verdicts.get(person) is word.Verdict.IS for _, verdicts in faces)
-    }
-    faces = faces_in(index, contents)
+    faces = faces_in(index, contents | _spoken_of(said, person))
     last = last_groups(index, faces)
     belongs = np.array([label != STRANGER and said.root(int(label)) == person for label in last], bool)
-    confirmed = np.zeros(len(faces), bool)
-    for row, verdicts in said.on(faces.contents, faces.boxes):
-        is_one = [who for who, verdict in verdicts.items() if verdict is word.Verdict.IS]
-        confirmed[row] = is_one == [person]
-        belongs[row] = confirmed[row] or (belongs[row] and not is_one and person not in verdicts)
+    confirmed, rejected, otherwise = _word_on(faces, said, person)
+    belongs = confirmed | (belongs & ~otherwise)
     rows = np.flatnonzero(belongs)
     if len(rows) == 0:
         return None
@@ -92,7 +86,46 @@ def person_of_group(index: Index, said: Said, person: int) -> Person | None:
     typical = faces.vectors[rows] @ template
     best = rows[np.lexsort((-typical, -quality[rows], ~confirmed[rows]))][:MOST_REFERENCES]
     references = tuple(_reference(index, faces, int(row)) for row in best)
-    return Person(said.names.get(person, number_name(person)), references, template.astype(np.float32), ())
+    name = said.names.get(person, number_name(person))
+    return Person(name, references, template.astype(np.float32), (), tuple(faces.vectors[rejected]))
+
+
+def sharpened(index: Index, said: Said, person: Person) -> Person:
+    """Somebody of refs/ with what the user said of faces since: the confirmed ones join the references, and the
+    rejected ones count against look-alikes. How much that helps: `python3 tests/bench/corrections.py`.
+    """
+    number = said.person_called(person.name)
+    faces = faces_in(index, () if number is None else _spoken_of(said, number))
+    if number is None or len(faces) == 0:
+        return person
+    confirmed, rejected, _ = _word_on(faces, said, number)
+    quality = faces.to_group.quality()
+    rows = np.flatnonzero(confirmed)
+    # In the mean each counts like a reference photo, a poor one less.
+    mean = person.vectors.sum(axis=0) + quality[rows] @ faces.vectors[rows]
+    best = rows[np.argsort(-quality[rows], kind="stable")][:MOST_REFERENCES]
+    return replace(
+        person,
+        references=(*person.references, *(_reference(index, faces, int(row)) for row in best)),
+        template=(mean / np.linalg.norm(mean)).astype(np.float32),
+        rejected=tuple(faces.vectors[rejected]),
+    )
+
+
+def _spoken_of(said: Said, person: int) -> set[int]:
+    """The photos in which the user said of some face that it is, or is not, a person."""
+    return {content for content, faces in said.faces.items() if any(person in verdicts for _, verdicts in faces)}
+
+
+def _word_on(faces: PiledFaces, said: Said, person: int) -> tuple[NDArray[np.bool_], ...]:
+    """Three times (N,): of which faces the user said that they are that person; that they are not; something else."""
+    confirmed, rejected, otherwise = (np.zeros(len(faces), bool) for _ in range(3))
+    for row, verdicts in said.on(faces.contents, faces.boxes):
+        is_one = [who for who, verdict in verdicts.items() if verdict is word.Verdict.IS]
+        confirmed[row] = is_one == [person]
+        rejected[row] = verdicts.get(person) is word.Verdict.NOT
+        otherwise[row] = not confirmed[row] and (bool(is_one) or person in verdicts)
+    return confirmed, rejected, otherwise
 
 
 def _reference(index: Index, faces: PiledFaces, row: int) -> Reference:
