@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium import webdriver
 
 import face_finder
 
 face_finder.use_bundle()
 
 from facefinder.faces.analyzer import Analyzer, AnalyzerSpec, load, specify  # noqa: E402 - needs the packages
+from tests.browser import chromium, look  # noqa: E402
 
 ROOT = face_finder.HOME
 SHARED_PHOTOS = ROOT.parent / "shared" / "photos"
@@ -104,3 +106,19 @@ def mount_small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     yield mount
     for disk in disks:
         subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.fixture(scope="session")
+def started_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(started_browser: webdriver.Chrome) -> webdriver.Chrome:
+    """A real browser on an empty page, the size of a desktop (see tests/browser.py for a phone, and for the dark)."""
+    started_browser.get("about:blank")
+    started_browser.get_log("performance")
+    started_browser.get_log("browser")
+    look(started_browser)
+    return started_browser
