@@ -24,6 +24,13 @@ UNNEEDED_PLACES = (
     "onnxruntime/transformers",
     # On Linux a second copy, for programs in C: the Python module holds the library and does not link to it.
     "onnxruntime/capi/libonnxruntime.so.*",
+    # On Windows OpenCV's own FFmpeg: videos go through PyAV, which brings another.
+    "cv2/opencv_videoio_ffmpeg*.dll",
+    # Second and third copies where a wheel holds no links: rawpy asks for libraw_r.so.25 and libraw_r.25.dylib.
+    "rawpy/libraw_r.so",
+    "rawpy/libraw_r.so.*.*",
+    "rawpy/libraw_r.dylib",
+    "rawpy/libraw_r.25.*.dylib",
 )
 # pip's own notes; direct_url.json and RECORD name places and files that are gone afterwards.
 UNNEEDED_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}

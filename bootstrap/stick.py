@@ -35,7 +35,7 @@ PROGRAM = (
 # What decides how packages and interpreters are made ready, besides their locks.
 RECIPE = ("slim.py", "packages.py", "interpreters.py", "interpreters.json")
 LONGEST_PATH = 140
-LIMIT_BYTES, LIMIT_FILES = 420_000_000, 4000
+LIMIT_BYTES, LIMIT_FILES = 540_000_000, 4000
 # A file takes whole clusters; exFAT's are of 32 kB up to 32 GB and 128 kB above.
 CLUSTER = 32 << 10
 

@@ -19,8 +19,9 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from facefinder.errors import Interrupted, WorkerError
 from facefinder.faces.analyzer import Analysis, AnalyzerSpec, Face, load
 from facefinder.index import Content, Index
-from facefinder.media.decode import UnreadablePhoto, looks_like_photo
+from facefinder.media.decode import UnreadablePhoto
 from facefinder.media.files import open_untouched
+from facefinder.media.kinds import HEAD, Kind, kind_of_head
 from facefinder.media.walk import FoundFile
 from facefinder.progress import Progress
 
@@ -274,8 +275,8 @@ def _analyse_file(file: FoundFile, known: frozenset[bytes] | set[bytes], spec: A
         if file.bytes > MAX_FILE_BYTES:
             return FileResult(file, problem="too large for a photo")
         with open_untouched(file.path) as opened:
-            data = opened.read(16)
-            if not file.has_photo_suffix and not looks_like_photo(data):
+            data = opened.read(HEAD)
+            if not file.has_photo_suffix and kind_of_head(data) is not Kind.PHOTO:
                 return FileResult(file)
             data += opened.read()
     except OSError as error:

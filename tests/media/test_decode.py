@@ -13,7 +13,8 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from facefinder.media.decode import DAMAGED, UNKNOWN, UnreadablePhoto, looks_like_photo, open_photo
+from facefinder.media.decode import DAMAGED, UNKNOWN, UnreadablePhoto, open_photo
+from facefinder.media.kinds import HEAD, Kind, kind_of_head
 
 # How to save in each format, and how far a pixel may then be off on average (of 255).
 FORMATS = {
@@ -82,7 +83,7 @@ def test_every_format_is_decoded_to_the_same_picture(portrait, format):
     options, tolerance = FORMATS[format]
     data = save(portrait, format, **options)
     assert difference(decode(data), portrait) <= tolerance
-    assert looks_like_photo(data[:16]), "it would not be found without its suffix"
+    assert kind_of_head(data[:HEAD]) is Kind.PHOTO, "it would not be found without its suffix"
 
 
 def test_a_wrong_suffix_does_not_matter(album):

@@ -12,6 +12,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from facefinder.media.kinds import HEAD, Kind, kind_of_head
+
 pi_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS below is ours; Pillow's own limit refuses the photos of today's phones
 
@@ -28,8 +30,6 @@ STRIP = 256
 # What a decoder says of it ("decoder error -2") helps nobody.
 DAMAGED = "broken picture: a part of it is damaged or missing"
 UNKNOWN = "not a photo, or of a kind that is not read here"
-
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 
 
 class UnreadablePhoto(Exception):
@@ -151,13 +151,6 @@ def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[:, :, :3]
 
 
-def looks_like_photo(head: bytes) -> bool:
-    """Whether a file's first bytes (16 are enough) are those of a format that is read here."""
-    if head[4:8] == b"ftyp":
-        return head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
-    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-
-
 def open_photo(data: bytes) -> Photo:
     """Read the header of a picture. Raises UnreadablePhoto."""
     if not data:
@@ -168,7 +161,7 @@ def open_photo(data: bytes) -> Photo:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             exif = _exif(image)
     except UnidentifiedImageError as error:
-        raise UnreadablePhoto(DAMAGED if looks_like_photo(data[:16]) else UNKNOWN) from error
+        raise UnreadablePhoto(DAMAGED if kind_of_head(data[:HEAD]) is Kind.PHOTO else UNKNOWN) from error
     except Exception as error:  # see Photo.pixels
         raise UnreadablePhoto(DAMAGED) from error
     width, height = image.size

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-PHOTO_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .jif .jpg_large .mpo .png .apng .webp .heic .heif .hif .avif .tif .tiff .bmp .gif".split()
-)
+from facefinder.media.kinds import PHOTO_SUFFIXES
 
 # Folders that hold programs, caches or deleted files: pictures in them are icons, thumbnails and rubbish.
 # On other disks Linux calls its trash .Trash-1000, after the user's number.
