@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import DestinationError, PlacesError
-from facefinder.faces.analyzer import Face, specify
+from facefinder.faces.analyzer import AnalyzerSpec, Face, specify
 from facefinder.faces.models import Thresholds, recogniser
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Verdict, match
@@ -55,7 +55,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     places = places_to_search(settings)
     photos_of = reference_files(settings.refs) if settings.from_refs else {}
     spec = specify(settings.model, settings.min_face, settings.models)
-    limits = _limits(settings)
+    limits = limits_of(settings)
     collector = Collector(settings.copy) if settings.copy else None
     with Index(settings.index, spec.key, platform.node()) as index:
         reading = read_if_ours(index, settings.groups_folder)
@@ -64,20 +64,13 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         of_groups = people_of_groups(index, said, wanted)
         others = [name for name in wanted if name not in of_groups and name not in photos_of]
         photos_of |= _references_of(others, settings.refs, said)
-        references = scan(
-            [photo for photos in photos_of.values() for photo in photos],
-            index,
-            spec,
-            settings.jobs,
-            NoProgress(),
-        )
-        people = read_people(photos_of, index.faces_at, references.problems, _thresholds(settings).maybe)
+        people = people_of_references(photos_of, index, spec, settings)
         people = joined([*(sharpened(index, said, person) for person in people), *of_groups.values()])
 
         def count_matches(faces: Sequence[Face]) -> int:
             return len(match(np.stack([face.vector for face in faces]), people, limits)) if faces else 0
 
-        index.begin_run()
+        index.begin_search()
         unlistable: list[tuple[str, str]] = []
         files = walk(
             places,
@@ -95,6 +88,15 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
     seconds = time.monotonic() - started
     return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading)
+
+
+def people_of_references(
+    photos_of: Mapping[str, Sequence[FoundFile]], index: Index, spec: AnalyzerSpec, settings: Settings
+) -> list[Person]:
+    """Name -> reference photos, to people; photos that the index knows are not analysed again."""
+    photos = [photo for photos in photos_of.values() for photo in photos]
+    problems = scan(photos, index, spec, settings.jobs, NoProgress()).problems
+    return read_people(photos_of, index.faces_at, problems, _thresholds(settings).maybe)
 
 
 def _references_of(names: Sequence[str], folder: Path, said: Said) -> dict[str, list[FoundFile]]:
@@ -135,9 +137,15 @@ def _is_surer(one: tuple[Verdict, float, object], other: tuple[Verdict, float, o
     return (one[0] is Verdict.MAYBE, one[1]) < (other[0] is Verdict.MAYBE, other[1])
 
 
-def _limits(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> Limits:
+    """The distances that count: the user's, or the model's."""
     if settings.threshold is not None:
         return Limits(settings.threshold, settings.threshold)
+    return model_limits(settings)
+
+
+def model_limits(settings: Settings) -> Limits:
+    """The distances that count where the user named none."""
     return Limits(_thresholds(settings).sure, _thresholds(settings).maybe)
 
 

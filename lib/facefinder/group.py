@@ -18,7 +18,7 @@ from facefinder.grouping.density import hdbscan_groups
 from facefinder.grouping.known import STRANGER, Faces, Integers, Known, by_group
 from facefinder.grouping.neighbours import most_alike
 
-__all__ = ["METHODS", "STRANGER", "Faces", "Grouping", "Integers", "Known", "group"]
+__all__ = ["METHODS", "STRANGER", "Faces", "Grouping", "Integers", "Known", "group", "settled"]
 
 # name -> (faces, known) -> the same number for faces of one group
 METHODS: MappingProxyType[str, Callable[[Faces, Known], Integers]] = MappingProxyType(
@@ -55,6 +55,14 @@ def group(faces: Faces, known: Known | None = None, method: str = "average") -> 
         return Grouping(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     known = known or Known.nothing(len(faces.vectors))
     labels = _obeying(_numbered(METHODS[method](faces, known), known), known)
+    return Grouping(labels, *_nearest(faces, labels, known))
+
+
+def settled(faces: Faces, known: Known) -> Grouping:
+    """The groups of the last run, as they are after the user's word; nothing is grouped anew, so it takes no time."""
+    if len(faces.vectors) == 0:
+        return group(faces)
+    labels = _obeying(known.previous, known)
     return Grouping(labels, *_nearest(faces, labels, known))
 
 

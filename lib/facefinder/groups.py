@@ -17,9 +17,8 @@ import numpy as np
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import UsageError
 from facefinder.faces.analyzer import AnalyzerSpec, specify
-from facefinder.faces.models import recogniser
-from facefinder.find import never_searched, places_to_search
-from facefinder.group import METHODS, STRANGER, Grouping, group
+from facefinder.find import model_limits, never_searched, places_to_search
+from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
 from facefinder.media.walk import outermost, walk
@@ -34,10 +33,10 @@ from facefinder.review.piled import (
     new_person,
     piled_faces,
     piles,
-    restore_grouping,
     store_grouping,
+    undo,
 )
-from facefinder.review.read import Reading, read_back
+from facefinder.review.read import Reading, read_back, read_if_ours
 from facefinder.review.word import History, PastStep, Said, Verdict
 from facefinder.review.write import Tree, TreeReport, WantedCrop
 from facefinder.scan import ScanReport, scan
@@ -105,13 +104,13 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     imported = read_people_file(asked.import_) if asked.import_ else {}
     collector = Collector(settings.copy) if settings.copy else None
     spec = specify(settings.model, settings.min_face, settings.models)
-    thresholds = recogniser(settings.model).thresholds
-    limits = Limits(thresholds.sure, thresholds.maybe)
+    limits = model_limits(settings)
     with Index(settings.index, spec.key, platform.node()) as index:
         history = History(index)
         outcome = GroupsOutcome(read_back(index, settings.groups_folder))
         if asked.undo:
-            outcome.undone = _undo(index, history)
+            undone = undo(index)
+            outcome.undone = undone.what if undone else None
         if step := import_step(imported, history.said(), partial(new_person, index), str(asked.import_)):
             history.add(step)
             outcome.reading.steps.append(step.what)
@@ -129,8 +128,8 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         store_grouping(index, faces, grouping.labels)
         index.commit()
 
-        shown_as = _shown_as(faces, grouping, said, limits)
-        outcome.people = _people(shown_as, said)
+        shown_as = show_as(faces, grouping, said, limits)
+        outcome.people = people_to_show(shown_as, said)
         outcome.faces = len(faces)
         wanted = _crops(faces, grouping, shown_as, outcome.people, said)
         shown_people = {person.number for person in outcome.people}
@@ -155,11 +154,19 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     return outcome
 
 
-def _undo(index: Index, history: History) -> str | None:
-    step = history.undo()
-    if step:
-        restore_grouping(index, step.number)
-    return step.what if step else None
+def bring_up_to_date(settings: Settings, index: Index, progress: Progress) -> TreeReport | None:
+    """Make the groups folder show what was said elsewhere since it was written; None if there is none of this index.
+
+    What the user did in the folder meanwhile is read first.
+    """
+    if not read_if_ours(index, settings.groups_folder).ours:
+        return None
+    faces = piled_faces(index)
+    said = History(index).said()
+    grouping = settled(faces.to_group, known(index, faces, said))
+    shown_as = show_as(faces, grouping, said, model_limits(settings))
+    wanted = _crops(faces, grouping, shown_as, people_to_show(shown_as, said), said)
+    return Tree(index, settings.groups_folder, said.names, progress, is_new=False).write(wanted)
 
 
 def _scan(settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progress) -> ScanReport | None:
@@ -190,7 +197,7 @@ def _scan(settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progre
     return report
 
 
-def _shown_as(faces: PiledFaces, grouping: Grouping, said: Said, limits: Limits) -> list[ShownAs]:
+def show_as(faces: PiledFaces, grouping: Grouping, said: Said, limits: Limits) -> list[ShownAs]:
     """For each face whose it is, and how surely: the user's word, else the grouping and the limits."""
     shown_as: list[ShownAs] = []
     for label, nearest, distance in zip(
@@ -209,7 +216,7 @@ def _shown_as(faces: PiledFaces, grouping: Grouping, said: Said, limits: Limits)
     return shown_as
 
 
-def _people(shown_as: Sequence[ShownAs], said: Said) -> list[GroupSummary]:
+def people_to_show(shown_as: Sequence[ShownAs], said: Said) -> list[GroupSummary]:
     """Everybody who gets a folder: those with a name first, then by how often they are seen."""
     sure = Counter(person for person, kind in shown_as if kind is Kind.SURE)
     maybe = Counter(person for person, kind in shown_as if kind is Kind.UNSURE)

@@ -37,8 +37,9 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class StoredFaces:
-    """N faces read from the index: contents (N,) int64 row numbers, boxes (N, 4), vectors (N, D) float32."""
+    """N faces read from the index: ids, contents (N,) int64 row numbers, boxes (N, 4), vectors (N, D) float32."""
 
+    ids: NDArray[np.int64]
     contents: NDArray[np.int64]
     boxes: NDArray[np.float32]
     vectors: NDArray[np.float32]
@@ -55,7 +56,10 @@ class Index:
         self._path = path
         self._computer = computer
         try:
-            self._database = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=LOCK_SECONDS)
+            # The threads of the review page take turns.
+            self._database = sqlite3.connect(
+                path or ":memory:", isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False
+            )
         except sqlite3.Error as error:
             raise self._failure(error) from error
         try:
@@ -140,6 +144,18 @@ class Index:
         run = (self._computer, time.time())
         [(self._run,)] = self.rows("INSERT INTO run (computer, started) VALUES (?, ?) RETURNING id", run)
 
+    def begin_search(self) -> None:
+        """Begin a run that back_to_last_search() finds again."""
+        self.begin_run()
+        self.rows("INSERT INTO search VALUES (?)", (self._run,))
+
+    def back_to_last_search(self) -> bool:
+        """From here on "seen in this run" means: seen in the last search on this computer. False: there is none."""
+        search = "SELECT max(run) FROM search JOIN run ON run.id = run WHERE computer = ?"
+        [(run,)] = self.rows(search, (self._computer,))
+        self._run = run or self._run
+        return run is not None
+
     def see_again(self, file: FoundFile) -> bool:
         """Whether this file lies where it lay, unchanged and analysed; if so it counts as seen in this run."""
         path = os.fsencode(file.path)
@@ -210,15 +226,17 @@ class Index:
         """All faces of the contents seen in this run, each content once, some thousands at a time."""
         try:
             rows = self._database.execute(
-                "SELECT face.content, x, y, width, height, vector FROM face WHERE analyzer = ? AND face.content IN "
+                "SELECT face.id, face.content, x, y, width, height, vector FROM face "
+                "WHERE analyzer = ? AND face.content IN "
                 "(SELECT content FROM place WHERE run = ?) ORDER BY face.content, face.id",
                 (self._analyzer, self._run),
             )
             while chunk := rows.fetchmany(CHUNK):
                 yield StoredFaces(
                     np.array([row[0] for row in chunk], np.int64),
-                    np.array([row[1:5] for row in chunk], np.float32),
-                    np.frombuffer(b"".join(row[5] for row in chunk), np.float32).reshape(len(chunk), -1),
+                    np.array([row[1] for row in chunk], np.int64),
+                    np.array([row[2:6] for row in chunk], np.float32),
+                    np.frombuffer(b"".join(row[6] for row in chunk), np.float32).reshape(len(chunk), -1),
                 )
         except sqlite3.Error as error:
             raise self._failure(error) from error

@@ -7,6 +7,8 @@ face      box, landmarks, score, sharpness and vector; in a video, its moment in
 
 A moved, renamed or copied photo is a new place of a known content; another analyzer is a new analysis of it.
 
+search    the runs that looked for people: the last one can be looked through again on the review page
+
 identity  the index's own random name: by it a crop is known as one of ours
 pile      a folder whose people are grouped
 person    a group's number, for ever
@@ -68,5 +70,6 @@ CREATE TABLE tree (mark INTEGER PRIMARY KEY AUTOINCREMENT, complete INTEGER NOT 
 """,
     3: """
 ALTER TABLE face ADD COLUMN moment REAL;
+CREATE TABLE search (run INTEGER PRIMARY KEY REFERENCES run);
 """,
 }

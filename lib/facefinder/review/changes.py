@@ -158,14 +158,14 @@ def interpret(
         if target is not None and target in folders.made:
             if target not in new:
                 count = sum(person == target for person, _ in changes.where.values())
-                new[target] = Step(f"You made a new person, {called(target)}, of {_faces(count)}.")
+                new[target] = Step(f"You made a new person, {called(target)}, of {count_faces(count)}.")
                 new[target].names.append((target, names.get(target)))
                 changes.steps.append(new[target])
             _move(new[target], source, target, kind, faces, word)
             continue
         if source in gone and source_kind is kind is Kind.SURE and len(faces) == len(members[source, Kind.SURE]):
             assert source is not None and target is not None, "members and folders have a person"
-            step = Step(f"You merged {called(source)} into {called(target)} ({_faces(len(faces))}).")
+            step = Step(f"You merged {called(source)} into {called(target)} ({count_faces(len(faces))}).")
             step.joins.append((source, target))
             step.words = [word(face, target, Verdict.IS) for face in faces]
             changes.steps.append(step)
@@ -175,22 +175,24 @@ def interpret(
         if target is None:
             assert source is not None, "a stranger among the strangers has not moved"
             if source in gone and len(faces) == len(members[source, Kind.SURE]):
-                changes.steps.append(Step(f"You put {called(source)} aside ({_faces(len(faces))}).", aside=[source]))
+                changes.steps.append(
+                    Step(f"You put {called(source)} aside ({count_faces(len(faces))}).", aside=[source])
+                )
                 continue
-            step = Step(f"You said of {_faces(len(faces))}: not {called(source)}.")
+            step = Step(f"You said of {count_faces(len(faces))}: not {called(source)}.")
         elif kind is Kind.UNSURE:
-            step = Step(f"You were not sure of {_faces(len(faces))}: {called(target)}, maybe.")
+            step = Step(f"You were not sure of {count_faces(len(faces))}: {called(target)}, maybe.")
         elif source == target:
-            step = Step(f"You said of {_faces(len(faces))}: {called(target)}.")
+            step = Step(f"You said of {count_faces(len(faces))}: {called(target)}.")
         else:
-            step = Step(f"You moved {_faces(len(faces))} {_from(source, called)} to {called(target)}.")
+            step = Step(f"You moved {count_faces(len(faces))} {_from(source, called)} to {called(target)}.")
         _move(step, source, target, kind, faces, word)
         changes.steps.append(step)
     for (person, kind), faces in missing.items():
         if kind is Kind.SURE and person in gone:
-            changes.steps.append(Step(f"You put {called(person)} aside ({_faces(len(faces))}).", aside=[person]))
+            changes.steps.append(Step(f"You put {called(person)} aside ({count_faces(len(faces))}).", aside=[person]))
         else:
-            step = Step(f"You took {_faces(len(faces))} out of {called(person)}.")
+            step = Step(f"You took {count_faces(len(faces))} out of {called(person)}.")
             step.words = [word(face, person, Verdict.NOT) for face in faces]
             changes.steps.append(step)
     return changes
@@ -204,7 +206,7 @@ def _namings(folders: Folders, in_folder: Mapping[str, list[int]], names: dict[i
         before, names[person] = names.get(person), name
         if before == name or person in folders.made:
             continue
-        what = f"You named group {number_name(person)} {name} ({_faces(len(faces))})."
+        what = f"You named group {number_name(person)} {name} ({count_faces(len(faces))})."
         step = Step(f"You renamed {before} to {name}." if before else what, names=[(person, name)])
         step.words = [word(face, person, Verdict.IS) for face in faces]
         steps.append(step)
@@ -224,5 +226,6 @@ def _from(source: int | None, called: Callable[[int], str]) -> str:
     return f"from {called(source)}" if source is not None else "from the strangers"
 
 
-def _faces(count: int) -> str:
+def count_faces(count: int) -> str:
+    """`1 face`, `25 faces`."""
     return "1 face" if count == 1 else f"{count} faces"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facefinder.grouping.known import STRANGER, Faces, Known
 from facefinder.index import Index
-from facefinder.review.word import SAME_FACE, Box, Said, Verdict, overlap
+from facefinder.review.word import SAME_FACE, Box, History, PastStep, Said, Verdict, overlap
 
 Integers = NDArray[np.int64]
 
@@ -143,11 +143,15 @@ def store_grouping(index: Index, faces: PiledFaces, labels: Integers) -> None:
             index.rows("INSERT INTO regrouped (step, face, person) VALUES (?, ?, ?)", (step, face, last[face]))
 
 
-def restore_grouping(index: Index, step: int) -> None:
-    """Put the groups back as they were before a step that is undone."""
-    for face, person in index.rows("SELECT face, person FROM regrouped WHERE step >= ? ORDER BY id DESC", (step,)):
-        index.rows("UPDATE grouped SET person = ? WHERE face = ?", (person, face))
-    index.rows("DELETE FROM regrouped WHERE step >= ?", (step,))
+def undo(index: Index) -> PastStep | None:
+    """Take the user's last step back, and put the groups back as they were before it; None if there is no step."""
+    step = History(index).undo()
+    if step:
+        regrouped = "SELECT face, person FROM regrouped WHERE step >= ? ORDER BY id DESC"
+        for face, person in index.rows(regrouped, (step.number,)):
+            index.rows("UPDATE grouped SET person = ? WHERE face = ?", (person, face))
+        index.rows("DELETE FROM regrouped WHERE step >= ?", (step.number,))
+    return step
 
 
 def new_person(index: Index) -> int:

@@ -86,7 +86,7 @@ def read_back(index: Index, folder: Path) -> Reading:
     lying = [LyingCrop(face, person_folder(path), kind_of(path)) for face, path in faces.items()]
     people = {number for (number,) in index.rows("SELECT id FROM person")}
     folders: Folders = whose_folders(shown, lying, said, people, partial(new_person, index))
-    changes = interpret(shown, lying, folders, said, partial(_word, index), deletions)
+    changes = interpret(shown, lying, folders, said, partial(word_on, index), deletions)
     for step in changes.steps:
         history.add(step)
         reading.steps.append(step.what)
@@ -188,7 +188,8 @@ def _deletions(
     return {Kind.SURE, Kind.UNSURE} if has_not_sure else {Kind.SURE}
 
 
-def _word(index: Index, face: int, person: int, verdict: Verdict) -> Word:
+def word_on(index: Index, face: int, person: int, verdict: Verdict) -> Word:
+    """The user's word on a face, by its row number in the index."""
     [(sha256, *box)] = index.rows(
         "SELECT sha256, x, y, face.width, face.height FROM face JOIN content ON content.id = content WHERE face.id = ?",
         (face,),
