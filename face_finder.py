@@ -12,6 +12,12 @@ PLATFORMS = {
     ("Darwin", "arm64"): "macos-arm64",
     ("Windows", "AMD64"): "windows-x86_64",
 }
+# Pack -> what its driver puts into a system (the second one: Windows' Linux).
+_SYSTEM32 = os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32")
+DRIVERS = {
+    "cuda": ("/dev/nvidiactl", "/dev/dxg", os.path.join(_SYSTEM32, "nvcuda.dll")),
+    "directml": (os.path.join(_SYSTEM32, "D3D12.dll"),),
+}
 
 
 def use_bundle() -> None:
@@ -20,9 +26,13 @@ def use_bundle() -> None:
     # run.sh names another place where nothing can be started from the stick and so it made a copy.
     bundle = Path(os.environ.get("FACE_FINDER_BUNDLE", HOME))
     vendor = bundle / "lib" / "vendor"
-    # A pack (deepface, say) lies beside the default packages in a folder of its own: linux-x86_64+deepface.
-    packs = sorted(str(folder) for folder in vendor.glob(f"{platform_name}+*"))
-    folders = [str(bundle / "lib"), str(vendor / platform_name), *packs]
+    # A pack (deepface, say) lies beside the default packages in a folder of its own: linux-x86_64+deepface. One for
+    # graphics cards holds an onnxruntime instead of the default one: it comes first, where its card is, or not at all.
+    packs = sorted(vendor.glob(f"{platform_name}+*"))
+    instead = [pack for pack in packs if (pack / "onnxruntime").is_dir()]
+    first = [pack for pack in instead if any(Path(sign).exists() for sign in DRIVERS.get(pack.name.split("+")[1], ()))]
+    beside = [pack for pack in packs if pack not in instead]
+    folders = [str(folder) for folder in (bundle / "lib", *first, vendor / platform_name, *beside)]
     sys.path[:0] = folders
     # Workers are fresh interpreters: they get the same path, and nothing of the host's own packages.
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)

@@ -36,7 +36,7 @@ from stick import bring_up_to_date, open_stage, plan, stage_program, stick_packs
 from verify import verify, verify_stick
 from weights import install_models, installed_packs, is_complete, read_catalogue
 
-PACKS = ("deepface", "edgeface", "hdbscan", "tensorflow", "tests")
+PACKS = ("cuda", "deepface", "directml", "edgeface", "hdbscan", "tensorflow", "tests")
 # In place of an archive: no interpreter travels.
 HOST = "host"
 
@@ -76,8 +76,9 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         choices=PACKS,
-        help="add a pack; may be repeated. deepface: DeepFace itself; edgeface: a recogniser that may not be "
-        "used to earn money; hdbscan: a method of grouping; tensorflow: DeepFace's back end, 1.3 GB; "
+        help="add a pack; may be repeated. cuda: for NVIDIA graphics cards, 3 GB; deepface: DeepFace itself; "
+        "directml: for other graphics cards on Windows; edgeface: a recogniser that may not be used to earn money; "
+        "hdbscan: a method of grouping; tensorflow: DeepFace's back end, 1.3 GB; "
         "tests: the developer's tools",
     )
     add("--accept-licence", action="store_true", help="say yes to the licence of a pack that has conditions")

@@ -7,6 +7,7 @@ in it speak for it: LOCK.txt, the lock that it was made from, and FILES.txt, wha
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from layout import Layout, host_platform, megabytes, remove, say
 from record import put_in_place
@@ -44,6 +45,17 @@ def install_pack(layout: Layout, pack: str) -> None:
         slim(part)
     compile_all(part, target.relative_to(layout.target))
     if layout.platform == host_platform():
-        check_imports([part] if pack == "default" else [layout.vendor("default"), part])
+        check_imports(part, search_path(layout, pack, part))
     shutil.copyfile(lock, part / "LOCK.txt")
     put_in_place(part, target, layout)
+
+
+def search_path(layout: Layout, pack: str, part: Path) -> list[Path]:
+    """Return where the pack's modules look for one another: in the default packages first, and in the pack.
+
+    A pack with an onnxruntime of its own comes first instead, as face_finder.py orders them.
+    """
+    if pack == "default":
+        return [part]
+    instead = (part / "onnxruntime").is_dir()
+    return [part, layout.vendor("default")] if instead else [layout.vendor("default"), part]

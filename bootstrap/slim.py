@@ -10,6 +10,8 @@ from layout import SetupError, remove
 
 # What no program needs at run time: folders by name, files by ending, and a few by their place.
 UNNEEDED_FOLDERS = {"tests", "test", "include", "bin", "sboms"}
+# On Windows NVIDIA's libraries lie in folders that are called like those of scripts.
+NEEDED_FOLDERS = "nvidia/*/bin"
 UNNEEDED_ENDINGS = {".pyi", ".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp", ".f", ".f90", ".a", ".lib"}
 UNNEEDED_PLACES = (
     "numpy/distutils",
@@ -43,9 +45,11 @@ def slim(folder: Path) -> None:
     for place in UNNEEDED_PLACES:
         for path in folder.glob(place):
             remove(path)
+    needed = set(folder.glob(NEEDED_FOLDERS))
     for path in sorted(folder.rglob("*")):
+        is_folder = path.name in UNNEEDED_FOLDERS and path not in needed and path.is_dir()
         is_note = path.parent.suffix == ".dist-info" and path.name in UNNEEDED_NOTES
-        if (path.is_dir() and path.name in UNNEEDED_FOLDERS) or path.suffix in UNNEEDED_ENDINGS or is_note:
+        if is_folder or path.suffix in UNNEEDED_ENDINGS or is_note:
             remove(path)
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
@@ -65,13 +69,13 @@ def compile_all(folder: Path, shown: Path) -> None:
     subprocess.run([sys.executable, "-I", "-m", "compileall", *options, str(folder)], check=False)
 
 
-def check_imports(folders: list[Path]) -> None:
-    """Import everything at the top of the last folder, in a Python that sees only these folders.
+def check_imports(pack: Path, folders: list[Path]) -> None:
+    """Import everything at the top of `pack`, in a Python that sees only these folders, in this order.
 
     Raises:
         SetupError: something does not import.
     """
-    entries = [path for path in folders[-1].iterdir() if not path.name.startswith("_")]
+    entries = [path for path in pack.iterdir() if not path.name.startswith("_")]
     modules = sorted(path.stem for path in entries if path.suffix == ".py" or (path / "__init__.py").is_file())
     code = f"import sys; sys.path[:0] = {[str(each) for each in folders]!r}; import {', '.join(modules)}"
     command = [sys.executable, "-I", "-B", "-c", code]

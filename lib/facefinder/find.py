@@ -54,7 +54,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     started = time.monotonic()
     places = places_to_search(settings)
     photos_of = reference_files(settings.refs) if settings.from_refs else {}
-    spec = specify(settings.model, settings.min_face, settings.models)
+    spec = specify(settings.model, settings.min_face, settings.models, settings.device)
     limits = limits_of(settings)
     collector = Collector(settings.copy) if settings.copy else None
     with Index(settings.index, spec.key, platform.node()) as index:

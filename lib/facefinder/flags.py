@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from facefinder import __version__
 from facefinder.errors import UsageError
+from facefinder.faces.devices import DEVICES
 from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS
 
 PROGRAM = "run.bat" if sys.platform == "win32" else "run.sh"
@@ -163,6 +164,12 @@ def _add_how(parser: Parser) -> argparse._ArgumentGroup:
         help="smallest face to look for, pixels (default: %(default)s)",
     )
     how.add_argument("--jobs", type=_jobs, default="auto", metavar="N", help="processes (default: one for each core)")
+    how.add_argument(
+        "--device",
+        choices=["auto", *DEVICES],
+        default="auto",
+        help="what recognises faces (default: a graphics card that works, if its pack is there, else the processor)",
+    )
     return how
 
 

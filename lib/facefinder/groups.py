@@ -103,7 +103,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         raise UsageError(f"There is no grouping method called {asked.method!r}. Methods: {', '.join(METHODS)}.")
     imported = read_people_file(asked.import_) if asked.import_ else {}
     collector = Collector(settings.copy) if settings.copy else None
-    spec = specify(settings.model, settings.min_face, settings.models)
+    spec = specify(settings.model, settings.min_face, settings.models, settings.device)
     limits = model_limits(settings)
     with Index(settings.index, spec.key, platform.node()) as index:
         history = History(index)

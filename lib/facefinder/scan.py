@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from joblib import Parallel, delayed
@@ -18,6 +18,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from facefinder.errors import Interrupted, WorkerError
 from facefinder.faces.analyzer import Analysis, AnalyzerSpec, Face, load
+from facefinder.faces.trial import choose_device
+from facefinder.gpu import embedded_together
 from facefinder.index import Content, Index
 from facefinder.media.decode import UnreadablePhoto
 from facefinder.media.files import open_untouched
@@ -84,10 +86,11 @@ def scan(
     matches = 0
     if known:
         progress.say(f"Photos known from before: {known}. New files: {len(new)}.")
+    spec = replace(spec, device=choose_device(spec, len(new), jobs, progress.say).name)
     progress.start("Looking at photos", len(new))
     try:
         # Closed at once also when storing fails, so that no worker goes on.
-        with closing(_results(batches, spec, jobs)) as results:
+        with closing(embedded_together(_results(batches, spec, jobs), spec, progress.say)) as results:
             for result in results:
                 _store(result, index, report)
                 if result.analysis:

@@ -59,6 +59,7 @@ class Settings:
     from_refs: bool = True
     grouping: GroupsSettings | None = None
     command: str = "find"
+    device: str = "auto"
 
     @property
     def groups_folder(self) -> Path:
@@ -120,6 +121,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         if command == "groups"
         else None,
         command=command,
+        device=given.device,
     )
 
 

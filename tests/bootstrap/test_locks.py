@@ -19,7 +19,11 @@ SYSTEMS = {
     "windows-x86_64": r"win_amd64",
 }
 # There are no wheels of these for these.
-NOT_PUBLISHED = ("linux-aarch64.hdbscan.txt", "linux-aarch64.tensorflow.txt", "macos-arm64.tensorflow.txt")
+NOT_PUBLISHED = (
+    *("linux-aarch64.hdbscan.txt", "linux-aarch64.tensorflow.txt", "macos-arm64.tensorflow.txt"),
+    *("linux-aarch64.cuda.txt", "macos-arm64.cuda.txt"),
+    *("linux-x86_64.directml.txt", "linux-aarch64.directml.txt", "macos-arm64.directml.txt"),
+)
 # Second copies of what is there, and the 2 GB that are a pack of their own.
 UNWANTED = re.compile(r"tensorflow.*|tf-keras|keras|opencv-(contrib-)?python(-headless)?")
 
@@ -29,10 +33,11 @@ def lock(platform: str, pack: str = "") -> list[Wheel]:
 
 
 def test_every_platform_has_every_lock():
-    packs = {path.name.removeprefix("linux-x86_64") for path in LOCKS if path.name.startswith("linux-x86_64")}
+    packs = {path.name[path.name.index(".") :] for path in LOCKS}
     absent = set(NOT_PUBLISHED)
     assert {path.name for path in LOCKS} == {platform + pack for platform in PLATFORMS for pack in packs} - absent
-    assert {".txt", ".build.txt", ".tests.txt", ".deepface.txt", ".hdbscan.txt", ".tensorflow.txt"} == packs
+    optional = {".cuda.txt", ".deepface.txt", ".directml.txt", ".hdbscan.txt", ".tensorflow.txt"}
+    assert {".txt", ".build.txt", ".tests.txt"} | optional == packs
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facefinder.faces.align import CROP, TEMPLATE, align, similarity
+from facefinder.faces.align import TEMPLATE, align, similarity, template
+
+CROP = 112
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +28,13 @@ def moved(turn: float, scale: float, shift: tuple[float, float]) -> NDArray[np.f
 @pytest.mark.parametrize("scale", [0.1, 1.0, 17.0])
 def test_a_known_turn_scale_and_shift_are_undone(turn, scale):
     landmarks = moved(turn, scale, (1234.5, 67.25))
-    matrix = similarity(landmarks)
+    matrix = similarity(landmarks, TEMPLATE)
     np.testing.assert_allclose(landmarks @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=0.02)
 
 
 def test_the_best_fit_to_inexact_landmarks_is_found():
     inexact = moved(20, 3.0, (50, 60)) + np.random.default_rng(0).normal(0, 6, (5, 2)).astype(np.float32)
-    matrix = similarity(inexact)
+    matrix = similarity(inexact, TEMPLATE)
 
     placed = inexact @ matrix[:, :2].T + matrix[:, 2] - TEMPLATE.mean(axis=0)
 
@@ -49,8 +51,8 @@ def test_the_best_fit_to_inexact_landmarks_is_found():
 
 def test_a_face_is_never_mirrored():
     mirrored = TEMPLATE * np.array([-1, 1], np.float32)
-    assert np.linalg.det(similarity(mirrored)[:, :2]) > 0
-    assert np.linalg.det(similarity(TEMPLATE)[:, :2]) > 0
+    assert np.linalg.det(similarity(mirrored, TEMPLATE)[:, :2]) > 0
+    assert np.linalg.det(similarity(TEMPLATE, TEMPLATE)[:, :2]) > 0
 
 
 def test_landmarks_that_fall_together_do_not_break_the_run(scene):
@@ -93,3 +95,17 @@ def test_a_face_at_the_edge_is_black_where_the_picture_ends_and_right_where_it_d
         np.testing.assert_array_equal(crop, framed[top : top + CROP, left : left + CROP])
     outside = align(scene, TEMPLATE + np.float32(5000))
     assert not outside.any()
+
+
+@pytest.mark.parametrize(("side", "enlarged"), [(112, 1.0), (160, 1.0), (160, 0.9), (224, 1.1)])
+def test_a_crop_for_another_network_shows_the_same_face_at_its_size_in_the_middle(scene, side, enlarged):
+    """A crop of another side, or with the face smaller in it, is the same picture scaled about its middle."""
+    np.testing.assert_allclose(template(112), TEMPLATE, atol=1e-4)
+    landmarks = moved(15, 1.0, (150, 120))
+    expected = align(scene, landmarks)
+    crop = align(scene, landmarks, side, enlarged)
+    assert crop.shape == (side, side, 3)
+    middle = cv2.getRectSubPix(crop, (round(side * min(enlarged, 1)),) * 2, ((side - 1) / 2,) * 2)
+    part = cv2.getRectSubPix(expected, (round(112 / max(enlarged, 1)),) * 2, (111 / 2,) * 2)
+    part = cv2.resize(part, middle.shape[:2], interpolation=cv2.INTER_LINEAR)
+    assert np.abs(middle.astype(int) - part).mean() < 3

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from facefinder.faces.devices import CPU
 from facefinder.faces.models import YUNET, check_files, recogniser
 
 # Raise this when the way from a photo to its vectors changes: rows made the old way are then not used any more.
@@ -37,13 +38,17 @@ class Face:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What one picture holds. seconds: where the time went, by stage."""
+    """What one picture holds. seconds: where the time went, by stage.
+
+    crops: (N, side, side, 3) uint8 RGB, only where the faces have no vectors yet: gpu.embedded_together makes these.
+    """
 
     width: int
     height: int
     taken: str | None
     faces: list[Face]
     seconds: dict[str, float] = field(default_factory=dict)
+    crops: NDArray[np.uint8] | None = None
 
 
 class Analyzer(Protocol):
@@ -61,18 +66,22 @@ class AnalyzerSpec:
     """Which analyzer to load: small and picklable, so that it travels to the workers.
 
     key: the name under which the index keeps its rows; everything that changes an answer is in it.
+    device: where the recogniser runs, a key of devices.DEVICES, or "auto" until trial.choose_device has chosen. It is
+    not in the key: only a device whose vectors agree with the processor's to 1e-3 is used, so both share their rows.
     """
 
     model: str
     min_face: int
     models: Path
     key: str
+    device: str = CPU.name
 
 
-def specify(model: str, min_face: int, models: Path) -> AnalyzerSpec:
+def specify(model: str, min_face: int, models: Path, device: str = CPU.name) -> AnalyzerSpec:
     """Check the model files and describe the analyzer. Raises ModelsError."""
     digests = check_files(models, [YUNET.file, recogniser(model).file])
-    return AnalyzerSpec(model, min_face, models, f"native/{REVISION} yunet+{model} {digests} min_face={min_face}")
+    key = f"native/{REVISION} yunet+{model} {digests} min_face={min_face}"
+    return AnalyzerSpec(model, min_face, models, key, device)
 
 
 @lru_cache(maxsize=1)

@@ -31,9 +31,9 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A network that turns aligned 112x112 RGB crops into vectors of `dimensions` numbers.
+    """A network that turns aligned RGB crops of `side` x `side` pixels into vectors of `dimensions` numbers.
 
-    A crop is fed as (pixel - mean) * scale.
+    enlarged: how large the face lies in the crop (see align.template). A crop is fed as (pixel - mean) * scale.
     """
 
     name: str
@@ -42,6 +42,8 @@ class Recogniser:
     mean: float
     scale: float
     thresholds: Thresholds
+    side: int = 112
+    enlarged: float = 1.0
 
 
 @dataclass(frozen=True)

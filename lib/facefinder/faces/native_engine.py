@@ -2,20 +2,19 @@
 
 import time
 from collections import defaultdict
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facefinder.faces.align import CROP, align
+from facefinder.faces.align import align
 from facefinder.faces.analyzer import Analysis, AnalyzerSpec, Face
 from facefinder.faces.detect import Detections, YuNet
+from facefinder.faces.devices import CPU
 from facefinder.faces.embed import Embedder, sharpness
 from facefinder.faces.models import YUNET, recogniser
 from facefinder.media.decode import Photo, open_photo
-
-# A decoded face narrower than this is cut out of the photo at full size instead, pixels.
-SHARP_ENOUGH = CROP
 
 
 class NativeAnalyzer:
@@ -24,8 +23,17 @@ class NativeAnalyzer:
     def __init__(self, spec: AnalyzerSpec):
         cv2.setNumThreads(1)
         self._detector = YuNet(spec.models / YUNET.file, YUNET.threshold)
-        self._embedder = Embedder(recogniser(spec.model), spec.models)
+        self._recogniser = recogniser(spec.model)
+        self._models = spec.models
         self._min_face = spec.min_face
+        # Another device than the processor gets the faces of many photos together; see facefinder.gpu.
+        self._leaves_embedding = spec.device != CPU.name
+        # A decoded face narrower than this is cut out of the photo at full size instead, pixels.
+        self._sharp_enough = round(self._recogniser.side * self._recogniser.enlarged)
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        return Embedder(self._recogniser, self._models)
 
     def analyse(self, data: bytes) -> Analysis:
         """See Analyzer."""
@@ -40,38 +48,49 @@ class NativeAnalyzer:
         found = self._detector.detect(pixels, self._min_face * scale).moved(back)
         clock.lap("detect")
         crops = self._crops(photo, pixels, found, clock)
-        faces = self._faces(found, crops)
+        waiting = crops if self._leaves_embedding and len(crops) else None
+        vectors = self._embedder.embed(crops) if waiting is None else np.empty((len(crops), 0), np.float32)
+        faces = _faces(found, crops, vectors)
         clock.lap("embed")
-        return Analysis(photo.width, photo.height, photo.taken, faces, clock.seconds)
+        return Analysis(photo.width, photo.height, photo.taken, faces, clock.seconds, waiting)
 
     def faces_in(self, pixels: NDArray[np.uint8]) -> list[Face]:
         """See Analyzer."""
         found = self._detector.detect(np.ascontiguousarray(pixels), self._min_face)
-        crops = [align(pixels, landmarks) for landmarks in found.landmarks]
-        return self._faces(found, np.array(crops, np.uint8).reshape(-1, CROP, CROP, 3))
+        crops = self._no_crops(len(found))
+        for crop, landmarks in zip(crops, found.landmarks, strict=True):
+            crop[:] = self._align(pixels, landmarks)
+        return _faces(found, crops, self._embedder.embed(crops))
 
-    def _faces(self, found: Detections, crops: NDArray[np.uint8]) -> list[Face]:
-        vectors = self._embedder.embed(crops)
-        return [
-            Face(tuple(box), landmarks, float(score), sharpness(crop), vector)
-            for box, landmarks, score, crop, vector in zip(
-                found.boxes.tolist(), found.landmarks, found.scores, crops, vectors, strict=True
-            )
-        ]
+    def _no_crops(self, number: int) -> NDArray[np.uint8]:
+        side = self._recogniser.side
+        return np.empty((number, side, side, 3), np.uint8)
+
+    def _align(self, pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return align(pixels, landmarks, self._recogniser.side, self._recogniser.enlarged)
 
     def _crops(self, photo: Photo, pixels: NDArray[np.uint8], found: Detections, clock: "_Clock") -> NDArray[np.uint8]:
-        """(N, 112, 112, 3): each face from the smallest decoding that shows all a recogniser can see."""
+        """(N, side, side, 3): each face from the smallest decoding that shows all a recogniser can see."""
         scale = pixels.shape[1] / photo.width
         widths = found.boxes[:, 2:].min(axis=1, initial=np.inf) * scale
-        full = photo.pixels(1.0) if scale < 1 and (widths < SHARP_ENOUGH).any() else pixels
+        full = photo.pixels(1.0) if scale < 1 and (widths < self._sharp_enough).any() else pixels
         clock.lap("decode")
-        crops = np.empty((len(found), CROP, CROP, 3), np.uint8)
+        crops = self._no_crops(len(found))
         for crop, landmarks, width in zip(crops, found.landmarks, widths, strict=True):
-            source = full if width < SHARP_ENOUGH else pixels
+            source = full if width < self._sharp_enough else pixels
             scales = np.array([source.shape[1] / photo.width, source.shape[0] / photo.height], np.float32)
-            crop[:] = align(source, landmarks * scales)
+            crop[:] = self._align(source, landmarks * scales)
         clock.lap("align")
         return crops
+
+
+def _faces(found: Detections, crops: NDArray[np.uint8], vectors: NDArray[np.float32]) -> list[Face]:
+    return [
+        Face(tuple(box), landmarks, float(score), sharpness(crop), vector)
+        for box, landmarks, score, crop, vector in zip(
+            found.boxes.tolist(), found.landmarks, found.scores, crops, vectors, strict=True
+        )
+    ]
 
 
 class _Clock:
