@@ -34,28 +34,34 @@ NO_FACE = 2.0  # the distance of a photo in which no face was found: the greates
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    parser.add_argument("--model", choices=sorted(RECOGNISERS), default=DEFAULT_RECOGNISER)
+    parser.add_argument("--show", type=int, default=0, metavar="N", help="name the N worst photos on either side")
+    options = parser.parse_args()
+    report(*distances_of(options), options.model)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What measuring takes, whatever the model."""
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     parser.add_argument("--references", type=int, default=3, metavar="K")
     parser.add_argument("--draws", type=int, default=5, metavar="N")
-    parser.add_argument("--model", choices=sorted(RECOGNISERS), default=DEFAULT_RECOGNISER)
     parser.add_argument("--min-face", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--show", type=int, default=0, metavar="N", help="name the N worst photos on either side")
-    options = parser.parse_args()
+
+
+def distances_of(options: argparse.Namespace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The distances of people's own photos, and of the others', over all draws."""
     photos = analyse(options)
     genuine: list[tuple[float, str]] = []
     impostor: list[tuple[float, str]] = []
     for draw in range(options.draws):
         for is_genuine, distance, what in compare(photos, options, np.random.default_rng(draw) if draw else None):
             (genuine if is_genuine else impostor).append((distance, what))
-    if options.show:
-        for title, pairs in (("farthest true", sorted(genuine)[::-1]), ("nearest false", sorted(impostor))):
-            print(
-                f"{title}:",
-                *(f"  {distance:.3f}  {what}" for distance, what in pairs[: options.show]),
-                sep="\n",
-            )
-    report(np.array([pair[0] for pair in genuine]), np.array([pair[0] for pair in impostor]), options.model)
+    for title, pairs in (("farthest true", sorted(genuine)[::-1]), ("nearest false", sorted(impostor))):
+        if show := getattr(options, "show", 0):
+            print(f"{title}:", *(f"  {distance:.3f}  {what}" for distance, what in pairs[:show]), sep="\n")
+    return np.array([pair[0] for pair in genuine]), np.array([pair[0] for pair in impostor])
 
 
 def analyse(options: argparse.Namespace) -> dict[str, dict[str, list[Face]]]:

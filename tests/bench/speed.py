@@ -1,6 +1,6 @@
 """Photos per second, and where the time goes, beside DeepFace.find on the same photos.
 
-    python3 tests/bench/speed.py DIR [--jobs 2] [--refs REFS] [--limit N]
+    python3 tests/bench/speed.py DIR [--jobs 2] [--refs REFS] [--limit N] [--model sface] [--device cuda --no-deepface]
 
 Four figures from one run, each at the same number of processes and each counted from the moment the models are loaded:
 
@@ -9,6 +9,9 @@ kernels    decode + detect + embed alone, on bytes already in memory: what the n
 deepface   DeepFace.find(yunet, SFace, ONNX engine), photo by photo, its datastore of REFS built beforehand
 seed       the first seed's way (DeepFace.find, Facenet512 + mtcnn on TensorFlow): not run here, 6.6 s a photo with two
            processes as it was measured for this project; for the order of magnitude
+
+With --device, `native` runs on that device too, beside itself on the processor; the start of the device, some seconds,
+is counted, so take a thousand photos.
 
 Needs the deepface pack: python3 bootstrap/build.py --with deepface. `--no-deepface` goes without.
 """
@@ -20,6 +23,7 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,8 @@ import common  # first: it finds the packages
 from joblib import Parallel, delayed
 
 from facefinder.faces.analyzer import AnalyzerSpec, load, specify
+from facefinder.faces.devices import CPU, DEVICES
+from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS
 from facefinder.index import Index
 from facefinder.media.decode import UnreadablePhoto
 from facefinder.media.walk import FoundFile, walk
@@ -46,18 +52,25 @@ def main() -> None:
     parser.add_argument("--refs", type=Path, help="reference photos for DeepFace (default: three photos out of DIR)")
     parser.add_argument("--limit", type=int, default=10_000, metavar="N", help="at most so many photos")
     parser.add_argument("--no-deepface", action="store_true")
+    parser.add_argument("--model", choices=sorted(RECOGNISERS), default=DEFAULT_RECOGNISER)
+    parser.add_argument("--device", choices=list(DEVICES), default=CPU.name)
     options = parser.parse_args()
     files = list(walk([options.folder]))[: options.limit]
-    spec = specify("sface", 20, common.ROOT / "models")
+    spec = specify(options.model, 20, common.ROOT / "models")
     native = run_native(files, spec, options.jobs)
     kernels = run_kernels(files, spec, options.jobs)
     results = {"native": native, "kernels": kernels}
+    if options.device != CPU.name:
+        results[f"native on {options.device}"] = run_native(files, replace(spec, device=options.device), options.jobs)
     if not options.no_deepface:
         results["deepface"] = run_deepface(files, options)
     print(f"{len(files)} photos, {options.jobs} processes")
-    rows = [[name, result["rate"], 1 / result["rate"], result["faces"]] for name, result in results.items()]
-    rows.append(["seed (not run)", 1 / SEED_SECONDS, SEED_SECONDS, ""])
-    common.print_table(["", "photos/s", "s a photo", "faces"], rows)
+    rows = [
+        [name, result["rate"], 1 / result["rate"], result["faces"], result["rate"] * result["faces"] / len(files)]
+        for name, result in results.items()
+    ]
+    rows.append(["seed (not run)", 1 / SEED_SECONDS, SEED_SECONDS, "", ""])
+    common.print_table(["", "photos/s", "s a photo", "faces", "faces/s"], rows)
     total = sum(native["stages"].values())
     print("where native's workers spend their time:")
     common.print_table(
@@ -73,6 +86,8 @@ def main() -> None:
         "native_over_seed": native["rate"] * SEED_SECONDS,
         "start_seconds": native["start"],
     }
+    if options.device != CPU.name:
+        figures[f"{options.device}_over_cpu"] = results[f"native on {options.device}"]["rate"] / native["rate"]
     if "deepface" in results:
         figures["native_over_deepface"] = native["rate"] / results["deepface"]["rate"]
     for name, value in figures.items():

@@ -1,0 +1,77 @@
+"""The recognisers beside each other: how many photos of a person each finds, how fast it is, and what it weighs.
+
+    python3 tests/bench/models.py DIR [DIR ...] [--model NAME ...]
+
+Of each model that is installed: what quality.py says of the folders DIR (recall at its `sure`, and at the distance
+within which one in 10,000 photos of strangers lies), milliseconds for a face on one core in batches of four, and from
+models.json bytes and licence. `*`: a licence with conditions. Without --model all that are installed.
+"""
+
+import argparse
+import json
+import time
+
+import common  # first: it finds the packages
+
+# isort: split
+
+import numpy as np
+
+import quality
+from facefinder.faces.devices import CPU
+from facefinder.faces.embed import Embedder
+from facefinder.faces.models import RECOGNISERS, recogniser
+
+MODELS = common.ROOT / "models"
+RATE = 1e-4
+SECONDS = 3.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    quality.add_options(parser)
+    parser.add_argument("--model", action="append", choices=sorted(RECOGNISERS), help="may be given again")
+    options = parser.parse_args()
+    catalogue = json.loads((MODELS / "models.json").read_text("utf-8"))
+    installed = [name for name in options.model or RECOGNISERS if (MODELS / recogniser(name).file).is_file()]
+    rows: list[list[object]] = []
+    figures: dict[str, dict[str, float]] = {}
+    for name in installed:
+        entry = catalogue["files"][recogniser(name).file]
+        options.model = name
+        genuine, impostor = quality.distances_of(options)
+        sure = recogniser(name).thresholds.sure
+        at_rate = float(np.quantile(impostor, RATE))
+        figures[name] = {
+            "recall_at_sure": float((genuine <= sure).mean()),
+            "recall_at_1_in_10000": float((genuine <= at_rate).mean()),
+            "distance_at_1_in_10000": at_rate,
+            "ms_a_face": milliseconds_a_face(name),
+            "megabytes": entry["bytes"] / 1e6,
+        }
+        terms = "*" if name in catalogue["must_accept"] else ""
+        rows.append([name, *figures[name].values(), entry["licence"] + terms])
+    print(f"{len(genuine)} true pairs, {len(impostor)} false pairs")
+    columns = ["recall at sure", "recall at 1:10,000", "its distance", "ms a face", "MB", "licence"]
+    common.print_table(["", *columns], rows)
+    first = figures[installed[0]]["ms_a_face"]
+    figures["times_as_fast_as_first"] = {name: first / figures[name]["ms_a_face"] for name in installed}
+    common.print_figures(dict(figures))
+
+
+def milliseconds_a_face(name: str) -> float:
+    """The least of many runs, one batch of crops each: what the processor takes when nothing else runs."""
+    wanted = recogniser(name)
+    embedder = Embedder(wanted, MODELS)
+    crops = np.random.default_rng(0).integers(0, 256, (CPU.batch, wanted.side, wanted.side, 3), np.uint8)
+    times = []
+    ends = time.perf_counter() + SECONDS
+    while time.perf_counter() < ends:
+        started = time.perf_counter()
+        embedder.embed(crops)
+        times.append(time.perf_counter() - started)
+    return 1e3 * min(times) / len(crops)
+
+
+if __name__ == "__main__":
+    main()
