@@ -38,6 +38,7 @@ def test_every_setting_can_stand_in_the_file(read, tmp_path):
         json=False,
         quiet=False,
         verbose=False,
+        report=tmp_path / "report.html",
     )
     toml = """
         refs = 'Mom'
@@ -67,6 +68,7 @@ def test_every_setting_can_stand_in_the_file(read, tmp_path):
         True,
         True,
         False,
+        report=tmp_path / "report.html",
     )
 
 
@@ -88,6 +90,17 @@ def test_a_flag_about_the_index_beats_the_other_one_in_the_file(read, tmp_path):
         read(toml="no_index = true\nindex = 'x'")
     with pytest.raises(UsageError, match="--no-index: not allowed with argument --index"):
         read("--index", "x", "--no-index")
+
+
+def test_the_report_lies_beside_the_index_or_else_with_the_copies(read, tmp_path, monkeypatch):
+    assert read("--index", "/media/stick/x.sqlite").report == Path("/media/stick/report.html")
+    assert read("--no-index", "--copy", "out").report == Path("out/report.html")
+    assert read("--no-index", "--copy", "out", "--dry-run").report is None
+    assert read("--no-index").report is None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "index.sqlite").mkdir()  # as good as write-protected, for root too
+    assert read().report is None
+    assert read("--copy", "/media/disk").report == Path("/media/disk/report.html")
 
 
 def test_the_file_may_come_from_a_windows_editor(read):

@@ -55,6 +55,11 @@ class Collector:
         """The matches whose copy does not lie in the destination yet."""
         return [match for match in matches if not self._lies_there(match)]
 
+    def copy_of(self, match: PhotoMatch) -> Path | None:
+        """Where the copy of a match lies; None while it has none."""
+        row = self._rows.get((match.person, match.verdict, match.sha256))
+        return self.destination / row["copy"] if row else None
+
     def copy(self, matches: Sequence[PhotoMatch], progress: Progress) -> CopyReport:
         """Copy what is missing and write the manifest. Raises DestinationError; what was copied stays."""
         missing = self.missing(matches)

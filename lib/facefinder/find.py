@@ -25,12 +25,15 @@ from facefinder.scan import ScanReport, scan
 from facefinder.settings import Settings
 from facefinder.together import narrow
 
+# So much beyond `maybe` (cosine distance) the report shows what a looser threshold would have taken.
+FURTHER = 0.08
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run found. to_copy: how many photos --dry-run would have copied. seconds: the whole run.
 
-    reading: what the user did in the groups folder before.
+    reading: what the user did in the groups folder before. further: photos a little beyond the limits; no matches.
     """
 
     people: list[Person]
@@ -42,6 +45,7 @@ class Outcome:
     to_copy: int
     seconds: float
     reading: Reading = field(default_factory=Reading)
+    further: list[PhotoMatch] = field(default_factory=list)
 
     @property
     def failures(self) -> bool:
@@ -79,15 +83,18 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         )
         report = scan(files, index, spec, settings.jobs, progress, count_matches)
         report.problems += unlistable
-        matches = find_matches(index, people, limits, said)
+        looser = find_matches(index, people, Limits(limits.sure, limits.maybe + FURTHER), said)
+    matches = [found for found in looser if found.verdict is Verdict.SURE or found.distance <= limits.maybe]
+    further = [found for found in looser if found.verdict is Verdict.MAYBE and found.distance > limits.maybe]
     left_out = [of_groups[name].name if name in of_groups else name for name in settings.without]
     without = [person.name for person in people if any(same_name(person.name, name) for name in left_out)]
     people = [person for person in people if person.name not in without]
     matches = narrow(matches, [person.name for person in people], settings.together, without)
+    further = [] if settings.together or without else further
     to_copy = len(collector.missing(matches)) if collector else len(matches)
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
     seconds = time.monotonic() - started
-    return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading)
+    return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading, further)
 
 
 def people_of_references(

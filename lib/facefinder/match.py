@@ -102,7 +102,8 @@ def match(
 class PhotoMatch:
     """A photo that shows, or may show, a person; with the face in it that is nearest.
 
-    source: the first path it was seen at; also_at: the others. sha256: hex. box: left, top, width, height in pixels.
+    source: the first path it was seen at; also_at: the others. sha256: hex. box: left, top, width, height in pixels
+    of the upright photo, which measures width x height (None if that is not known).
     """
 
     person: str
@@ -114,6 +115,8 @@ class PhotoMatch:
     verdict: Verdict
     box: tuple[float, float, float, float]
     taken: str | None
+    width: int | None = None
+    height: int | None = None
 
     @classmethod
     def of(
@@ -127,4 +130,4 @@ class PhotoMatch:
     ) -> Self:
         """A photo that the index knows, at one or more places."""
         found = (content.sha256.hex(), content.bytes, distance, verdict, box, content.taken)
-        return cls(person, places[0], tuple(places[1:]), *found)
+        return cls(person, places[0], tuple(places[1:]), *found, content.width, content.height)

@@ -34,6 +34,9 @@ class GroupsSettings:
 class Settings:
     """What the user wants, checked. index is None for --no-index; places are empty for this computer's own folders.
 
+    report: where the page to look at is written: beside the index, or with the copies where the index is not on the
+    stick or is none; None if there is neither.
+
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
     is meant; if not, `people` are. command: a key of flags.PARSERS. grouping: what only `groups` wants to know.
     """
@@ -60,6 +63,7 @@ class Settings:
     grouping: GroupsSettings | None = None
     command: str = "find"
     device: str = "auto"
+    report: Path | None = None
 
     @property
     def groups_folder(self) -> Path:
@@ -90,6 +94,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
     if not arguments:  # the double-click
         given.copy = given.copy or home / "found" / (platform.node() or "computer")
     index = None if given.index is False else given.index or home / "index.sqlite"
+    beside = index.parent if index else None
     notes = []
     if given.index is None and not _can_write(home / "index.sqlite"):
         index = platformdirs.user_cache_path("face-finder", appauthor=False, ensure_exists=True) / "index.sqlite"
@@ -97,6 +102,9 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         if not arguments and given.copy.is_relative_to(home):
             given.copy = None
             notes.append(f"For the same reason nothing is copied. To copy, start it with:  {PROGRAM} --copy FOLDER")
+        beside = None  # what shows faces is not left on a computer without a word
+    if beside is None and given.copy and not given.dry_run:
+        beside = given.copy
     return Settings(
         home=home,
         places=tuple(given.places),
@@ -122,6 +130,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         else None,
         command=command,
         device=given.device,
+        report=beside / "report.html" if beside else None,
     )
 
 

@@ -27,38 +27,48 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _IN_NAME = re.compile(r"~([0-9a-z]+)\b[^~]*$")
 
 
-def cut_crops(paths: Sequence[str], sha256: bytes, boxes: Sequence[Box]) -> list[NDArray[np.uint8]] | None:
-    """Cut faces out of a photo that lies at one of `paths`: (SIDE, SIDE, 3) RGB each, upright.
+def cut_crops(
+    paths: Sequence[str], sha256: bytes, boxes: Sequence[Box], side: int = SIDE, around: float = AROUND
+) -> list[NDArray[np.uint8]] | None:
+    """Cut faces out of a photo that lies at one of `paths`: (side, side, 3) RGB each, upright.
 
-    None if the photo does not lie there unchanged.
+    around: how much of the photo is shown, see frame(). None if the photo does not lie there unchanged.
     """
     for path in paths:
         try:
             with open_untouched(path) as file:
                 data = file.read()
             if hashlib.sha256(data).digest() == sha256:
-                return _cut(data, boxes)
+                return _cut(data, boxes, side, around)
         except (OSError, UnreadablePhoto):
             continue
     return None
 
 
-def _cut(data: bytes, boxes: Sequence[Box]) -> list[NDArray[np.uint8]]:
+def frame(box: Box, width: float, height: float, around: float = AROUND) -> Box:
+    """The part of a photo of this size that a crop shows: a square `around` times as large as the face.
+
+    Where the photo ends it is moved inwards, so that it has no black edge, or is no square.
+    """
+    left, top, box_width, box_height = box
+    side = max(box_width, box_height) * around
+    left = min(max(left + (box_width - side) / 2, 0), max(width - side, 0))
+    top = min(max(top + (box_height - side) / 2, 0), max(height - side, 0))
+    return left, top, min(side, width), min(side, height)
+
+
+def _cut(data: bytes, boxes: Sequence[Box], side: int, around: float) -> list[NDArray[np.uint8]]:
     photo = open_photo(data)
-    sides = [max(width, height) * AROUND for _, _, width, height in boxes]
+    frames = [frame(box, photo.width, photo.height, around) for box in boxes]
     # JPEG is decoded no larger than the smallest face needs.
-    pixels = photo.pixels(min(1.0, SIDE / min(sides)))
+    pixels = photo.pixels(min(1.0, side / min(max(width, height) for _, _, width, height in frames)))
     scale = pixels.shape[1] / photo.width
     crops = []
-    for (left, top, width, height), side in zip(boxes, sides, strict=True):
-        crop_left, crop_top = left + (width - side) / 2, top + (height - side) / 2
-        # Where the photo ends the crop is moved inwards, so that it has no black edge.
-        crop_left = min(max(crop_left, 0), max(photo.width - side, 0))
-        crop_top = min(max(crop_top, 0), max(photo.height - side, 0))
-        x, y = int(crop_left * scale), int(crop_top * scale)
-        size = max(1, round(side * scale))
-        region = np.ascontiguousarray(pixels[y : y + size, x : x + size])
-        shrink = SIDE / max(region.shape[:2])
+    for left, top, width, height in frames:
+        x, y = int(left * scale), int(top * scale)
+        columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+        region = np.ascontiguousarray(pixels[y : y + rows, x : x + columns])
+        shrink = side / max(region.shape[:2])
         shape = tuple(max(1, round(length * shrink)) for length in region.shape[1::-1])
         interpolation = cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC
         crops.append(cv2.resize(region, shape, interpolation=interpolation))
