@@ -110,7 +110,7 @@ def test_the_file_may_come_from_a_windows_editor(read):
 @pytest.mark.parametrize(
     ("toml", "told"),
     [
-        ("tresh = 0.4", "there is no setting called 'tresh'. Settings: copy, .*dry-run, .*groups, index, .*verbose"),
+        ("tresh = 0.4", "there is no setting called 'tresh'. Settings: .*copy, .*dry-run, .*groups, index, .*verbose"),
         ("[copy]\nto = 'x'", r"copy = \{'to': 'x'\} is not possible"),
         ("places = ['x']", "there is no setting called 'places'"),
         ("demo = true", "there is no setting called 'demo'"),
@@ -121,8 +121,8 @@ def test_the_file_may_come_from_a_windows_editor(read):
         ("min_face = 20.5", "min_face = '20.5' is not possible. Allowed: a number of pixels from 10 to 1000"),
         ("jobs = 'many'", "jobs = 'many' is not possible. Allowed: a number of processes"),
         ("jobs = true", "jobs = 'True' is not possible. Allowed: a number of processes"),
-        ("model = 'vgg'", "model = 'vgg' is not possible. Allowed: edgeface, sface"),
-        ("model = 1", "model = 1 is not possible. Allowed: edgeface, sface"),
+        ("engine = 'deep'", "engine = 'deep' is not possible. Allowed: native, deepface"),
+        ("distance = 1", "distance = 1 is not possible. Allowed: cosine, euclidean_l2, angular"),
         ("quiet = 1", "quiet = 1 is not possible. Allowed: true, false"),
         ("copy = 7", "copy = 7 is not possible. Allowed: the name of a file or folder, in quotes"),
         ("refs = ['a', 'b']", "is not possible. Allowed: the name of a file or folder, in quotes"),
@@ -145,7 +145,7 @@ def test_whatever_is_wrong_in_the_file_is_told_with_key_file_and_what_is_allowed
         (["--threshold", "4"], "--threshold: '4' is not possible. Allowed: a distance between 0 and 1"),
         (["--min-face", "big"], "--min-face: 'big' is not possible. Allowed: a number of pixels from 10 to 1000"),
         (["--jobs", "0"], "--jobs: '0' is not possible. Allowed: a number of processes"),
-        (["--model", "vgg"], "--model: invalid choice: 'vgg' .choose from 'edgeface', 'sface'"),
+        (["--engine", "deep"], "--engine: invalid choice: 'deep' .choose from 'native', 'deepface'"),
         (["--copy", ""], "--copy: '' is not possible. Allowed: the name of a file or folder"),
         (["--refs"], "--refs: expected one argument"),
         ([""], "PLACE: '' is not possible"),
@@ -154,6 +154,31 @@ def test_whatever_is_wrong_in_the_file_is_told_with_key_file_and_what_is_allowed
 def test_a_wrong_flag_is_told_with_its_name_and_the_remedy(read, flags, told):
     with pytest.raises(UsageError, match=rf"{told}.* See run\.sh -h for all flags\.$"):
         read(*flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--detector", "yunet"], "--detector goes with --engine deepface: add that, or leave --detector out."),
+        (["--backend", "onnx"], "--backend goes with --engine deepface: add that, or leave --backend out."),
+        (["--model", "VGG-Face"], "--model vgg-face is one of DeepFace: add --engine deepface."),
+        (["--threshold", "1.2"], "--threshold 1.2 is not possible with --distance cosine. Allowed: .* 0 and 1.00."),
+        (["--threshold", "0.6", "--distance", "angular"], "with --distance angular. Allowed: .* between 0 and 0.50."),
+        (["--engine", "deepface", "--device", "cuda"], "--device cuda does not go with --engine deepface"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_told_with_the_remedy(read, flags, told):
+    with pytest.raises(UsageError, match=told):
+        read(*flags)
+
+
+def test_each_engine_has_its_own_model_and_smallest_face_unless_they_are_named(read):
+    assert (read().model, read().min_face) == ("sface", 20)
+    theirs = read("--engine", "deepface")
+    assert (theirs.model, theirs.detector, theirs.backend, theirs.min_face) == ("Facenet512", None, "onnx", 0)
+    assert read("--model", "SFace", "--min-face", "40").model == "sface"
+    assert read("--engine", "deepface", "--min-face", "40").min_face == 40
+    assert read("--distance", "euclidean_l2", "--threshold", "1.2").threshold == 1.2
 
 
 def test_a_wrong_flag_ends_the_program_with_code_2(face_finder_command):

@@ -4,15 +4,17 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import DestinationError, PlacesError
-from facefinder.faces.analyzer import AnalyzerSpec, Face, specify
-from facefinder.faces.models import Thresholds, recogniser
+from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify
+from facefinder.faces.deepface_models import deepface_thresholds, specify_deepface
+from facefinder.faces.measures import MEASURES
+from facefinder.faces.models import recogniser
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Verdict, match
 from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
@@ -25,8 +27,9 @@ from facefinder.scan import ScanReport, scan
 from facefinder.settings import Settings
 from facefinder.together import narrow
 
-# So much beyond `maybe` (cosine distance) the report shows what a looser threshold would have taken.
-FURTHER = 0.08
+# So many times as far as `maybe` the report shows what a looser threshold would have taken. A share, because some
+# models of DeepFace have a tenth of the others' distances.
+FURTHER = 1.14
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     started = time.monotonic()
     places = places_to_search(settings)
     photos_of = reference_files(settings.refs) if settings.from_refs else {}
-    spec = specify(settings.model, settings.min_face, settings.models, settings.device)
+    spec = spec_of(settings)
     limits = limits_of(settings)
     collector = Collector(settings.copy) if settings.copy else None
     with Index(settings.index, spec.key, platform.node()) as index:
@@ -83,9 +86,11 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         )
         report = scan(files, index, spec, settings.jobs, progress, count_matches)
         report.problems += unlistable
-        looser = find_matches(index, people, Limits(limits.sure, limits.maybe + FURTHER), said)
+        looser = find_matches(index, people, replace(limits, maybe=limits.maybe * FURTHER), said)
     matches = [found for found in looser if found.verdict is Verdict.SURE or found.distance <= limits.maybe]
     further = [found for found in looser if found.verdict is Verdict.MAYBE and found.distance > limits.maybe]
+    measure = MEASURES[settings.distance]
+    matches, further = ([found.told_in(measure) for found in those] for those in (matches, further))
     left_out = [of_groups[name].name if name in of_groups else name for name in settings.without]
     without = [person.name for person in people if any(same_name(person.name, name) for name in left_out)]
     people = [person for person in people if person.name not in without]
@@ -94,7 +99,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     to_copy = len(collector.missing(matches)) if collector else len(matches)
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
     seconds = time.monotonic() - started
-    return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading, further)
+    return Outcome(people, matches, places, limits.told_in(measure), report, copies, to_copy, seconds, reading, further)
 
 
 def people_of_references(
@@ -103,7 +108,8 @@ def people_of_references(
     """Name -> reference photos, to people; photos that the index knows are not analysed again."""
     photos = [photo for photos in photos_of.values() for photo in photos]
     problems = scan(photos, index, spec, settings.jobs, NoProgress()).problems
-    return read_people(photos_of, index.faces_at, problems, _thresholds(settings).maybe)
+    limits = model_limits(settings)
+    return read_people(photos_of, index.faces_at, problems, limits.maybe, limits.rule)
 
 
 def _references_of(names: Sequence[str], folder: Path, said: Said) -> dict[str, list[FoundFile]]:
@@ -147,17 +153,25 @@ def _is_surer(one: tuple[Verdict, float, object], other: tuple[Verdict, float, o
 def limits_of(settings: Settings) -> Limits:
     """The distances that count: the user's, or the model's."""
     if settings.threshold is not None:
-        return Limits(settings.threshold, settings.threshold)
+        distance = MEASURES[settings.distance].to_cosine(settings.threshold)
+        return replace(model_limits(settings), sure=distance, maybe=distance)
     return model_limits(settings)
 
 
 def model_limits(settings: Settings) -> Limits:
     """The distances that count where the user named none."""
-    return Limits(_thresholds(settings).sure, _thresholds(settings).maybe)
+    if settings.engine == "deepface":
+        thresholds = deepface_thresholds(settings.model, settings.detector, MEASURES[settings.distance])
+        return Limits(*thresholds, Rule.NEAREST)
+    of_model = recogniser(settings.model).thresholds
+    return Limits(of_model.sure, of_model.maybe)
 
 
-def _thresholds(settings: Settings) -> Thresholds:
-    return recogniser(settings.model).thresholds
+def spec_of(settings: Settings) -> AnalyzerSpec:
+    """The analyzer that the user wants, its files checked. Raises ModelsError, UsageError."""
+    if settings.engine == "deepface":
+        return specify_deepface(settings.model, settings.detector, settings.backend, settings.min_face, settings.models)
+    return specify(settings.model, settings.min_face, settings.models, settings.device)
 
 
 def places_to_search(settings: Settings) -> list[Path]:

@@ -9,7 +9,9 @@ from typing import NoReturn
 
 from facefinder import __version__
 from facefinder.errors import UsageError
+from facefinder.faces.deepface_models import BACKENDS, DEFAULT_DETECTOR, DEFAULT_MODEL
 from facefinder.faces.devices import DEVICES
+from facefinder.faces.measures import MEASURES
 from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS
 
 PROGRAM = "run.bat" if sys.platform == "win32" else "run.sh"
@@ -36,6 +38,10 @@ Flags that do not change from run to run have a twin in face_finder.toml beside 
 """
 
 
+# Of two vectors at right angles, in the measure that counts highest.
+LONGEST = max(measure.of_cosine(1) for measure in MEASURES.values())
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}. See {PROGRAM} -h for all flags.")
@@ -49,7 +55,7 @@ def path_of(text: str) -> Path:
 
 def _distance(text: str) -> float:
     with suppress(ValueError):
-        if 0 < float(text) < 1:
+        if 0 < float(text) < LONGEST:
             return float(text)
     raise not_possible(text, "a distance between 0 and 1, for example 0.4")
 
@@ -155,14 +161,8 @@ def _add_people(group: argparse._ArgumentGroup, help_text: str) -> None:
 
 def _add_how(parser: Parser) -> argparse._ArgumentGroup:
     how = parser.add_argument_group("how strictly, how fast")
-    how.add_argument("--model", choices=sorted(RECOGNISERS), default=DEFAULT_RECOGNISER, help="default: %(default)s")
-    how.add_argument(
-        "--min-face",
-        type=_pixels,
-        default=20,
-        metavar="PX",
-        help="smallest face to look for, pixels (default: %(default)s)",
-    )
+    how.add_argument("--model", metavar="NAME", help=f"one of {', '.join(RECOGNISERS)} (default: {DEFAULT_RECOGNISER})")
+    how.add_argument("--min-face", type=_pixels, metavar="PX", help="smallest face to look for, pixels (default: 20)")
     how.add_argument("--jobs", type=_jobs, default="auto", metavar="N", help="processes (default: one for each core)")
     how.add_argument(
         "--device",
@@ -170,7 +170,22 @@ def _add_how(parser: Parser) -> argparse._ArgumentGroup:
         default="auto",
         help="what recognises faces (default: a graphics card that works, if its pack is there, else the processor)",
     )
+    _add_engine(parser)
     return how
+
+
+def _add_engine(parser: Parser) -> None:
+    engine = parser.add_argument_group("the DeepFace library instead of this program's own engine")
+    engine.add_argument("--engine", choices=["native", "deepface"], default="native", help="default: %(default)s")
+    pair = f"{DEFAULT_MODEL} and {DEFAULT_DETECTOR}"
+    engine.add_argument("--detector", metavar="NAME", help=f"as --model any of DeepFace's (default: {pair})")
+    engine.add_argument("--backend", choices=list(BACKENDS), help="default: onnx")
+    engine.add_argument(
+        "--distance",
+        choices=list(MEASURES),
+        default="cosine",
+        help="how distances are told and --threshold is read (default: %(default)s)",
+    )
 
 
 def _add_groups(group: argparse._ArgumentGroup) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import UsageError
-from facefinder.faces.analyzer import AnalyzerSpec, specify
-from facefinder.find import model_limits, never_searched, places_to_search
+from facefinder.faces.analyzer import AnalyzerSpec
+from facefinder.faces.measures import MEASURES
+from facefinder.find import model_limits, never_searched, places_to_search, spec_of
 from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
@@ -103,7 +104,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         raise UsageError(f"There is no grouping method called {asked.method!r}. Methods: {', '.join(METHODS)}.")
     imported = read_people_file(asked.import_) if asked.import_ else {}
     collector = Collector(settings.copy) if settings.copy else None
-    spec = specify(settings.model, settings.min_face, settings.models, settings.device)
+    spec = spec_of(settings)
     limits = model_limits(settings)
     with Index(settings.index, spec.key, platform.node()) as index:
         history = History(index)
@@ -146,6 +147,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
                 index, faces, shown_as, grouping.distances, people | without, limits
             )
             outcome.names = list(people.values())
+            found = [match.told_in(MEASURES[settings.distance]) for match in found]
             outcome.matches = narrow(found, outcome.names, settings.together, without.values())
     if collector:
         outcome.to_copy = len(collector.missing(outcome.matches))

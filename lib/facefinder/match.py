@@ -1,13 +1,15 @@
 """Faces x people -> sure, maybe or no, with the distance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facefinder.faces.analyzer import Rule
+from facefinder.faces.measures import Measure
 from facefinder.index import Content
 from facefinder.people import Person
 
@@ -25,10 +27,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Cosine distances: up to `sure` it is the person, up to `maybe` somebody should look."""
+    """Cosine distances: up to `sure` it is the person, up to `maybe` somebody should look. rule: see Rule."""
 
     sure: float
     maybe: float
+    rule: Rule = Rule.AGREED
 
     def verdict(self, distance: float) -> Verdict | None:
         """None for a stranger."""
@@ -36,16 +39,22 @@ class Limits:
             return Verdict.SURE
         return Verdict.MAYBE if distance <= self.maybe else None
 
+    def told_in(self, measure: Measure) -> Self:
+        """The same limits in another measure, to be told to the user."""
+        return replace(self, sure=measure.of_cosine(self.sure), maybe=measure.of_cosine(self.maybe))
 
-def distances(vectors: NDArray[np.float32], people: Sequence[Person]) -> NDArray[np.float32]:
-    """(N, D) unit vectors -> (N, P) distances: to a person's template, or to the nearest reference plus a margin."""
-    columns = [
-        np.minimum(
-            1 - vectors @ person.template,
-            1 - (vectors @ person.vectors.T).max(axis=1) + np.float32(NEAREST_MARGIN),
-        )
-        for person in people
-    ]
+
+def distances(vectors: NDArray[np.float32], people: Sequence[Person], rule: Rule = Rule.AGREED) -> NDArray[np.float32]:
+    """(N, D) unit vectors -> (N, P) distances: to a person's template, or to the nearest reference plus a margin.
+
+    By Rule.NEAREST: to the nearest reference.
+    """
+    columns = []
+    for person in people:
+        nearest = 1 - (vectors @ person.vectors.T).max(axis=1)
+        if rule is Rule.AGREED:
+            nearest = np.minimum(1 - vectors @ person.template, nearest + np.float32(NEAREST_MARGIN))
+        columns.append(nearest)
     return np.stack(columns, axis=1)
 
 
@@ -83,7 +92,7 @@ def match(
     said: (N, P) the user's word, which is stronger than any distance: 1 it is that person, -1 it is not, 0 nothing.
     A face that looks more like one that the user rejected is `maybe` where it would be sure, and else a stranger.
     """
-    found = distances(vectors, people)
+    found = distances(vectors, people, limits.rule)
     alike = look_alikes(vectors, people, found)
     allowed = found if said is None else np.where(said < 0, np.float32(np.inf), found)
     nearest = allowed.argmin(axis=1)
@@ -131,3 +140,7 @@ class PhotoMatch:
         """A photo that the index knows, at one or more places."""
         found = (content.sha256.hex(), content.bytes, distance, verdict, box, content.taken)
         return cls(person, places[0], tuple(places[1:]), *found, content.width, content.height)
+
+    def told_in(self, measure: Measure) -> Self:
+        """The same match with its distance in another measure, to be told to the user."""
+        return replace(self, distance=measure.of_cosine(self.distance))

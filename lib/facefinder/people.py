@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefinder.errors import ReferencesError
-from facefinder.faces.analyzer import Face
+from facefinder.faces.analyzer import Face, Rule
 from facefinder.media.walk import SKIPPED_FOLDERS, FoundFile, walk
 
 # A smaller face makes a poor reference, pixels.
@@ -18,7 +18,7 @@ SMALLEST_REFERENCE = 40
 
 @dataclass(frozen=True)
 class Reference:
-    """A good reference photo and the face in it."""
+    """A good reference photo and the face in it, or one of them (see Rule)."""
 
     path: str
     face: Face
@@ -40,7 +40,7 @@ class Person:
 
     @property
     def vectors(self) -> NDArray[np.float32]:
-        """(K, D): one vector for each reference photo."""
+        """(K, D): one vector for each reference."""
         return np.stack([reference.face.vector for reference in self.references])
 
 
@@ -78,36 +78,58 @@ _ADVICE = (
 
 
 def make_person(
-    name: str, photos: Mapping[str, Sequence[Face]], agree: float, unreadable: Sequence[tuple[str, str]] = ()
+    name: str,
+    photos: Mapping[str, Sequence[Face]],
+    agree: float,
+    unreadable: Sequence[tuple[str, str]] = (),
+    rule: Rule = Rule.AGREED,
 ) -> Person:
-    """Choose the face in each reference photo on which the photos agree, and make the template.
+    """Choose the face in each reference photo on which the photos agree (or all, see Rule), and make the template.
 
     photos: path -> its faces. agree: the cosine distance up to which two faces may be one person.
     Raises ReferencesError when no photo is usable.
     """
     problems = list(unreadable)
+    smallest = 0 if rule is Rule.NEAREST else SMALLEST_REFERENCE
     usable: dict[str, list[Face]] = {}
     for path, faces in photos.items():
-        large = [face for face in faces if face.size >= SMALLEST_REFERENCE]
+        large = [face for face in faces if face.size >= smallest]
         if not faces:
             problems.append((path, "no face found in it"))
         elif not large:
             largest = max(face.size for face in faces)
-            problems.append((path, f"the face is too small: {largest:.0f} pixels, {SMALLEST_REFERENCE} are needed"))
+            problems.append((path, f"the face is too small: {largest:.0f} pixels, {smallest} are needed"))
         else:
             usable[path] = large
     if not usable:
         reasons = "".join(f"\n  {path}: {reason}" for path, reason in problems)
         raise ReferencesError(f"No reference photo of {name} can be used.{reasons}\n{_ADVICE}")
-    chosen, doubt = _choose(usable, agree)
-    for path in usable:
-        if path not in chosen:
-            problems.append((path, "does not agree with the other photos: somebody else, or a face hard to see"))
-        elif doubt:
-            problems.append((path, doubt))
-    references = tuple(Reference(path, face) for path, face in chosen.items())
+    if rule is Rule.NEAREST:
+        references, doubts = _everyone(name, usable)
+    else:
+        references, doubts = _agreed(usable, agree)
     mean = np.mean([reference.face.vector for reference in references], axis=0)
-    return Person(name, references, (mean / np.linalg.norm(mean)).astype(np.float32), tuple(problems))
+    template = (mean / np.linalg.norm(mean)).astype(np.float32)
+    return Person(name, tuple(references), template, (*problems, *doubts))
+
+
+def _everyone(name: str, photos: Mapping[str, Sequence[Face]]) -> tuple[list[Reference], list[tuple[str, str]]]:
+    """Every face in the photos, as DeepFace.find takes them; and what there is to know about the photos."""
+    references = [Reference(path, face) for path, faces in photos.items() for face in faces]
+    crowds = [(path, len(faces)) for path, faces in photos.items() if len(faces) > 1]
+    return references, [(path, f"shows {count} faces, and each of them counts as {name}") for path, count in crowds]
+
+
+def _agreed(photos: Mapping[str, Sequence[Face]], agree: float) -> tuple[list[Reference], list[tuple[str, str]]]:
+    """The face in each photo on which the photos agree; and what is wrong with the photos, or doubtful."""
+    chosen, doubt = _choose(photos, agree)
+    doubts = []
+    for path in photos:
+        if path not in chosen:
+            doubts.append((path, "does not agree with the other photos: somebody else, or a face hard to see"))
+        elif doubt:
+            doubts.append((path, doubt))
+    return [Reference(path, face) for path, face in chosen.items()], doubts
 
 
 def _choose(photos: Mapping[str, Sequence[Face]], agree: float) -> tuple[dict[str, Face], str]:
@@ -154,6 +176,7 @@ def read_people(
     faces_at: Callable[[str], Sequence[Face]],
     problems: Sequence[tuple[str, str]],
     agree: float,
+    rule: Rule = Rule.AGREED,
 ) -> list[Person]:
     """Make a Person of each folder. faces_at: path -> faces; problems: the photos that could not be read.
 
@@ -166,7 +189,7 @@ def read_people(
         faces = {photo.path: faces_at(photo.path) for photo in photos if photo.path not in unreadable}
         broken = [(photo.path, unreadable[photo.path]) for photo in photos if photo.path in unreadable]
         try:
-            people.append(make_person(name, faces, agree, broken))
+            people.append(make_person(name, faces, agree, broken, rule))
         except ReferencesError as error:
             failures.append(str(error))
     if failures:

@@ -10,6 +10,8 @@ from pathlib import Path
 import platformdirs
 
 from facefinder.errors import UsageError
+from facefinder.faces import deepface_models, models
+from facefinder.faces.measures import MEASURES
 from facefinder.flags import PARSERS, PROGRAM, not_possible, path_of
 
 # These say what to do in one run; in the file they would do it again and again.
@@ -17,6 +19,10 @@ ONE_RUN = (
     *("help", "version", "demo", "person", "together", "without"),
     *("undo", "history", "export", "import_"),
 )
+
+# Engine -> what it does unless the user chooses: the model, and the smallest face to look for, pixels (0: any).
+DEFAULT_MODELS = {"native": models.DEFAULT_RECOGNISER, "deepface": deepface_models.DEFAULT_MODEL}
+SMALLEST_FACES = {"native": 20, "deepface": 0}
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Settings:
 
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
     is meant; if not, `people` are. command: a key of flags.PARSERS. grouping: what only `groups` wants to know.
+    engine: "native" or "deepface"; detector, backend: of the latter. distance: a key of MEASURES, for what is told.
     """
 
     home: Path
@@ -64,6 +71,10 @@ class Settings:
     command: str = "find"
     device: str = "auto"
     report: Path | None = None
+    engine: str = "native"
+    detector: str | None = None
+    backend: str = deepface_models.DEFAULT_BACKEND
+    distance: str = "cosine"
 
     @property
     def groups_folder(self) -> Path:
@@ -93,6 +104,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         given.copy = given.copy or home / "demo" / "found"
     if not arguments:  # the double-click
         given.copy = given.copy or home / "found" / (platform.node() or "computer")
+    _check_engine(given)
     index = None if given.index is False else given.index or home / "index.sqlite"
     beside = index.parent if index else None
     notes = []
@@ -112,8 +124,8 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         copy=given.copy,
         dry_run=given.dry_run,
         threshold=given.threshold,
-        model=given.model,
-        min_face=given.min_face,
+        model=given.model or DEFAULT_MODELS[given.engine],
+        min_face=SMALLEST_FACES[given.engine] if given.min_face is None else given.min_face,
         jobs=given.jobs,
         index=index,
         json=given.json,
@@ -131,7 +143,30 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         command=command,
         device=given.device,
         report=beside / "report.html" if beside else None,
+        engine=given.engine,
+        detector=given.detector,
+        backend=given.backend or deepface_models.DEFAULT_BACKEND,
+        distance=given.distance,
     )
+
+
+def _check_engine(given: argparse.Namespace) -> None:
+    """Raise UsageError where flags do not go together."""
+    if given.model and given.engine == "native":
+        given.model = given.model.lower()
+        if given.model not in models.RECOGNISERS and given.model in map(str.lower, deepface_models.RECOGNISERS):
+            raise UsageError(f"--model {given.model} is one of DeepFace: add --engine deepface.")
+    if given.engine == "native" and (given.detector or given.backend):
+        flag = "--detector" if given.detector else "--backend"
+        raise UsageError(f"{flag} goes with --engine deepface: add that, or leave {flag} out.")
+    if given.engine == "deepface" and given.device not in ("auto", "cpu"):
+        raise UsageError(f"--device {given.device} does not go with --engine deepface: leave one of them out.")
+    measure = MEASURES[given.distance]
+    if given.threshold is not None and measure.to_cosine(given.threshold) >= 1:
+        raise UsageError(
+            f"--threshold {given.threshold} is not possible with --distance {measure.name}. "
+            f"Allowed: a distance between 0 and {measure.of_cosine(1):.2f}."
+        )
 
 
 def _can_write(file: Path) -> bool:

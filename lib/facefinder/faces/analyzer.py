@@ -1,6 +1,7 @@
 """Everything the program wants to know of one picture: the protocol, and which engine answers it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -61,6 +62,17 @@ class Analyzer(Protocol):
         """The faces in an upright RGB picture (H, W, 3), such as a frame of a video; boxes in its pixels."""
 
 
+class Rule(StrEnum):
+    """How reference photos tell who a face is.
+
+    AGREED: in each photo the one face counts on which the photos agree, and the mean of all is the witness.
+    NEAREST: every face in every photo counts, and the nearest one alone decides, as in DeepFace.find.
+    """
+
+    AGREED = "agreed"
+    NEAREST = "nearest"
+
+
 @dataclass(frozen=True)
 class AnalyzerSpec:
     """Which analyzer to load: small and picklable, so that it travels to the workers.
@@ -68,6 +80,7 @@ class AnalyzerSpec:
     key: the name under which the index keeps its rows; everything that changes an answer is in it.
     device: where the recogniser runs, a key of devices.DEVICES, or "auto" until trial.choose_device has chosen. It is
     not in the key: only a device whose vectors agree with the processor's to 1e-3 is used, so both share their rows.
+    engine: "native" or "deepface"; detector, backend: of the latter.
     """
 
     model: str
@@ -75,10 +88,13 @@ class AnalyzerSpec:
     models: Path
     key: str
     device: str = CPU.name
+    engine: str = "native"
+    detector: str = YUNET.name
+    backend: str = "onnx"
 
 
 def specify(model: str, min_face: int, models: Path, device: str = CPU.name) -> AnalyzerSpec:
-    """Check the model files and describe the analyzer. Raises ModelsError."""
+    """Check the native engine's model files and describe the analyzer. Raises ModelsError."""
     digests = check_files(models, [YUNET.file, recogniser(model).file])
     key = f"native/{REVISION} yunet+{model} {digests} min_face={min_face}"
     return AnalyzerSpec(model, min_face, models, key, device)
@@ -87,6 +103,11 @@ def specify(model: str, min_face: int, models: Path, device: str = CPU.name) -> 
 @lru_cache(maxsize=1)
 def load(spec: AnalyzerSpec) -> Analyzer:
     """Load the models, once per process."""
-    from facefinder.faces.native_engine import NativeAnalyzer  # an engine is imported only where it is used
+    # An engine is imported only where it is used.
+    if spec.engine == "deepface":
+        from facefinder.faces.deepface_engine import DeepFaceAnalyzer
+
+        return DeepFaceAnalyzer(spec)
+    from facefinder.faces.native_engine import NativeAnalyzer
 
     return NativeAnalyzer(spec)

@@ -6,6 +6,7 @@ Where the files come from, their sizes, SHA-256 and licences stand in models/mod
 import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def recogniser(name: str) -> Recogniser:
 def check_files(models: Path, names: list[str]) -> str:
     """Check that model files are there and unchanged; return their SHA-256, joined, as part of an analyzer's key.
 
-    Raises ModelsError that names the file and the remedy.
+    Of files that somebody put there by hand nothing is known that could have changed. Raises ModelsError that names the
+    file and the remedy.
     """
     catalogue = _catalogue(models)
     digests = []
@@ -86,8 +88,8 @@ def check_files(models: Path, names: list[str]) -> str:
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError as error:
-            raise ModelsError(_missing(name, entry["bytes"], entry["licence"], models)) from error
-        if found != entry["sha256"]:
+            raise ModelsError(_missing(name, entry, models)) from error
+        if found != entry.get("sha256", found):
             raise ModelsError(f"The model file {path} is damaged or was changed. Delete it, then: {REMEDY}.")
         digests.append(found[:16])
     return "+".join(digests)
@@ -95,16 +97,23 @@ def check_files(models: Path, names: list[str]) -> str:
 
 def _catalogue(models: Path) -> dict[str, dict[str, str]]:
     try:
-        return json.loads((models / "models.json").read_text("utf-8"))["files"]  # type: ignore[no-any-return]
+        catalogue = json.loads((models / "models.json").read_text("utf-8"))
+        return catalogue.get("by_hand", {}) | catalogue["files"]  # type: ignore[no-any-return]
     except (OSError, ValueError, KeyError) as error:
         raise ModelsError(f"The list of models {models / 'models.json'} is missing or damaged. {REMEDY}.") from error
 
 
-def _missing(name: str, size: str, licence: str, models: Path) -> str:
+def _missing(name: str, entry: Mapping[str, str], models: Path) -> str:
+    if "sha256" not in entry:
+        return (
+            f"The model file {models / name} is missing (licence: {entry['licence']}).\n"
+            f"No pack brings it. Download it by hand from {entry['url']}\nand put it there under that name."
+        )
     packs = json.loads((models / "models.json").read_text("utf-8"))["packs"]
     pack = next(pack for pack, files in packs.items() if name in files)
     command = "python3 bootstrap/build.py" + ("" if pack == "default" else f" --with {pack}")
     return (
-        f"The model file {models / name} is missing ({int(size) / 1e6:.1f} MB, licence: {licence}). "
+        f"The model file {models / name} is missing "
+        f"({int(entry['bytes']) / 1e6:.1f} MB, licence: {entry['licence']}). "
         f"On a computer with internet, this fetches it:  {command}"
     )
