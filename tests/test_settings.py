@@ -80,6 +80,15 @@ def test_a_flag_beats_the_file(read):
     assert (given.refs, given.threshold, given.model, given.min_face, given.jobs) == (Path("Dad"), 0.3, "sface", 20, 1)
 
 
+def test_patterns_of_the_file_and_of_the_flags_both_exclude(read):
+    assert read(toml="exclude = ['*.png', 'Backup']\n").exclude == ("*.png", "Backup")
+    assert read("--exclude", "old", toml="exclude = '*.png'").exclude == ("*.png", "old")
+    assert read("--exclude", "a", "--exclude", "b/c").exclude == ("a", "b/c")
+    for bad in ("exclude = ['']", "exclude = '/'"):
+        with pytest.raises(UsageError, match="exclude = '/?' is not possible. Allowed: a name or the end of a path"):
+            read(toml=bad)
+
+
 def test_a_flag_about_the_index_beats_the_other_one_in_the_file(read, tmp_path):
     assert read("--no-index", toml="index = 'x.sqlite'").index is None
     assert read("--index", "y.sqlite", toml="no_index = true").index == Path("y.sqlite")
@@ -110,7 +119,10 @@ def test_the_file_may_come_from_a_windows_editor(read):
 @pytest.mark.parametrize(
     ("toml", "told"),
     [
-        ("tresh = 0.4", "there is no setting called 'tresh'. Settings: .*copy, .*dry-run, .*groups, index, .*verbose"),
+        (
+            "tresh = 0.4",
+            "there is no setting called 'tresh'. Settings: .*copy, .*groups, .*index, .*verbose",
+        ),
         ("[copy]\nto = 'x'", r"copy = \{'to': 'x'\} is not possible"),
         ("places = ['x']", "there is no setting called 'places'"),
         ("demo = true", "there is no setting called 'demo'"),

@@ -13,6 +13,7 @@ from facefinder.collect import CopyReport
 from facefinder.faces.analyzer import Face
 from facefinder.find import Outcome
 from facefinder.match import Limits, PhotoMatch, Verdict
+from facefinder.media.rules import EXAMPLES, Reason
 from facefinder.people import Person, Reference
 from facefinder.scan import ScanReport
 from facefinder.settings import Settings, read_settings
@@ -78,6 +79,24 @@ def test_the_words_count_each_person_the_files_that_failed_and_the_time():
     assert "/photos/caf\udce9.jpg: empty file" in words
     assert "and 3 more; --verbose names them all." in lines
     assert any(line.endswith("ref.jpg: no face found in it") for line in lines)
+
+
+def test_what_was_passed_over_is_one_line_and_by_path_for_those_who_ask():
+    outcome = an_outcome()
+    assert "Not looked into" not in summary.in_words(outcome, settings())
+    for number in range(EXAMPLES + 2):
+        outcome.not_searched.add(f"/cloud/{number}.jpg", Reason.CLOUD)
+    outcome.not_searched.add("/disk/$RECYCLE.BIN", Reason.TRASH)
+    outcome.not_searched.add("/stick", Reason.OWN)
+    line = f"Not looked into: {EXAMPLES + 2} files that are only in the cloud, 1 recycle bin."
+    words = summary.in_words(outcome, settings())
+    assert line in words.splitlines()
+    assert "/cloud" not in words
+    verbose = summary.in_words(outcome, settings("--verbose"))
+    assert "  /disk/$RECYCLE.BIN: recycle bin\n" in verbose
+    assert "  and 2 more: only in the cloud\n" in verbose
+    told = json.loads(summary.as_json(outcome, settings()))["not_searched"]
+    assert told["counts"] == {"only in the cloud": EXAMPLES + 2, "recycle bin": 1, "the program's own": 1}
 
 
 def test_verbose_names_every_match_and_every_problem():

@@ -17,6 +17,8 @@ from facefinder.faces.measures import MEASURES
 from facefinder.faces.models import recogniser
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Verdict, match
+from facefinder.media.patience import Patience
+from facefinder.media.rules import NotSearched, Rules
 from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
@@ -37,6 +39,7 @@ class Outcome:
     """What a run found. to_copy: how many photos --dry-run would have copied. seconds: the whole run.
 
     reading: what the user did in the groups folder before. further: photos a little beyond the limits; no matches.
+    not_searched: what the walk passed over, and why.
     """
 
     people: list[Person]
@@ -49,6 +52,7 @@ class Outcome:
     seconds: float
     reading: Reading = field(default_factory=Reading)
     further: list[PhotoMatch] = field(default_factory=list)
+    not_searched: NotSearched = field(default_factory=NotSearched)
 
     @property
     def failures(self) -> bool:
@@ -79,10 +83,12 @@ def find(settings: Settings, progress: Progress) -> Outcome:
 
         index.begin_search()
         unlistable: list[tuple[str, str]] = []
+        not_searched = NotSearched()
         files = walk(
             places,
-            never=never_searched(settings, places),
+            rules_of(settings, places),
             on_problem=lambda path, why: unlistable.append((path, why)),
+            on_skip=not_searched.add,
         )
         report = scan(files, index, spec, settings.jobs, progress, count_matches)
         report.problems += unlistable
@@ -99,7 +105,8 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     to_copy = len(collector.missing(matches)) if collector else len(matches)
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
     seconds = time.monotonic() - started
-    return Outcome(people, matches, places, limits.told_in(measure), report, copies, to_copy, seconds, reading, further)
+    limits = limits.told_in(measure)
+    return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched)
 
 
 def people_of_references(
@@ -182,7 +189,10 @@ def places_to_search(settings: Settings) -> list[Path]:
             "This computer's photo folders were not found. Name the folders to search, e.g. run.sh /mnt/disk"
         )
     for place in settings.places:
-        if not os.path.exists(place):
+        is_there = Patience().ask_or(None, os.path.exists, place)
+        if is_there is None:
+            raise PlacesError(f"{place} does not answer. Is it on another computer that is off, or a failing disk?")
+        if not is_there:
             raise PlacesError(f"There is no {place}. Is the disk plugged in, and the name spelled right?")
         if settings.copy and place.resolve().is_relative_to(settings.copy.resolve()):
             raise DestinationError(
@@ -192,9 +202,9 @@ def places_to_search(settings: Settings) -> list[Path]:
     return outermost(settings.places)
 
 
-def never_searched(settings: Settings, places: Sequence[Path]) -> list[Path]:
-    """Folders not to search: the copies, the groups, and the stick itself unless the user named a place on it."""
+def rules_of(settings: Settings, places: Sequence[Path]) -> Rules:
+    """What to pass over: the copies, the groups, and the stick itself unless the user named a place on it."""
     never = [settings.groups_folder, *([settings.copy] if settings.copy else [])]
     if not any(place.is_relative_to(settings.home) for place in places):
         never.append(settings.home)
-    return never
+    return Rules(tuple(never), settings.exclude, settings.include_system, settings.follow_links)

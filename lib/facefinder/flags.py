@@ -76,6 +76,12 @@ def _jobs(text: str) -> int:
     raise not_possible(text, "a number of processes (1 or more), or auto")
 
 
+def _pattern(text: str) -> str:
+    if text.strip("/\\"):
+        return text
+    raise not_possible(text, "a name or the end of a path, with * for anything, for example *.png")
+
+
 def not_possible(value: object, allowed: str) -> argparse.ArgumentTypeError:
     return argparse.ArgumentTypeError(f"{value!r} is not possible. Allowed: {allowed}")
 
@@ -96,6 +102,7 @@ def find_parser() -> Parser:
     who.add_argument("--copy", type=path_of, metavar="DEST", help="copy the photos found to DEST/NAME")
     who.add_argument("--dry-run", action="store_true", help="say what would be copied, and copy nothing")
     who.add_argument("--demo", action="store_true", help="run on a small album of real photos")
+    _add_where(parser)
     how = _add_how(parser)
     how.add_argument(
         "--threshold", type=_distance, metavar="D", help="greatest distance that counts (smaller: stricter)"
@@ -128,6 +135,7 @@ def groups_parser() -> Parser:
     word.add_argument("--history", action="store_true", help="list what you did, step by step")
     word.add_argument("--export", type=path_of, metavar="FILE", help="write names and their faces to .json or .csv")
     word.add_argument("--import", type=path_of, dest="import_", metavar="FILE", help="read such a file")
+    _add_where(parser)
     how = _add_how(parser)
     how.add_argument("--method", default="average", metavar="NAME", help="how to group (default: %(default)s)")
     memory = parser.add_argument_group("what is remembered")
@@ -151,6 +159,24 @@ def _parser(description: str, examples: str, places: str) -> Parser:
     )
     parser.add_argument("places", nargs="*", type=path_of, metavar="PLACE", help=places)
     return parser
+
+
+def _add_where(parser: Parser) -> None:
+    where = parser.add_argument_group("what is passed over")
+    where.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        type=_pattern,
+        metavar="GLOB",
+        help="pass over files and folders of this name (*.png, Backup) or path (2019/scans); may be given again",
+    )
+    where.add_argument(
+        "--include-system",
+        action="store_true",
+        help="search recycle bins, thumbnails, caches, system and program folders too",
+    )
+    where.add_argument("--follow-links", action="store_true", help="search what links lead to, too")
 
 
 def _add_people(group: argparse._ArgumentGroup, help_text: str) -> None:

@@ -18,10 +18,11 @@ from facefinder.collect import Collector, CopyReport
 from facefinder.errors import UsageError
 from facefinder.faces.analyzer import AnalyzerSpec
 from facefinder.faces.measures import MEASURES
-from facefinder.find import model_limits, never_searched, places_to_search, spec_of
+from facefinder.find import model_limits, places_to_search, rules_of, spec_of
 from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
+from facefinder.media.rules import NotSearched
 from facefinder.media.walk import outermost, walk
 from facefinder.progress import Progress
 from facefinder.review.exchange import import_step, read_people_file, write_people
@@ -65,7 +66,8 @@ class GroupSummary:
 class GroupsOutcome:
     """What a run did. strangers: faces of nobody; aside: how many people are not shown because the user said so.
 
-    undone: the step that was taken back. absent: photos to copy that are not at their place now.
+    undone: the step that was taken back. absent: photos to copy that are not at their place now. not_searched: what
+    the walk passed over.
     """
 
     reading: Reading
@@ -84,6 +86,7 @@ class GroupsOutcome:
     copies: CopyReport | None = None
     to_copy: int = 0
     seconds: float = 0.0
+    not_searched: NotSearched = field(default_factory=NotSearched)
 
     @property
     def failures(self) -> bool:
@@ -119,7 +122,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         if asked.history:
             outcome.history = history.steps()
             return outcome
-        outcome.scan = _scan(settings, index, spec, progress)
+        outcome.scan = _scan(settings, index, spec, progress, outcome.not_searched)
 
         faces = piled_faces(index)
         said = history.said()
@@ -171,7 +174,9 @@ def bring_up_to_date(settings: Settings, index: Index, progress: Progress) -> Tr
     return Tree(index, settings.groups_folder, said.names, progress, is_new=False).write(wanted)
 
 
-def _scan(settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progress) -> ScanReport | None:
+def _scan(
+    settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progress, not_searched: NotSearched
+) -> ScanReport | None:
     """Look through the places named, or those of the last time; what is to be done with known faces needs neither."""
     asked = settings.grouping
     only_known = settings.copy or settings.people or (asked and (asked.undo or asked.export or asked.import_))
@@ -191,8 +196,9 @@ def _scan(settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progre
     add_piles(index, places)
     files = walk(
         places,
-        never=never_searched(settings, places),
+        rules_of(settings, places),
         on_problem=lambda path, why: unlistable.append((path, why)),
+        on_skip=not_searched.add,
     )
     report = scan(files, index, spec, settings.jobs, progress)
     report.problems += unlistable

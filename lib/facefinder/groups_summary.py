@@ -15,6 +15,7 @@ from facefinder.summary import (
     each_match,
     foreign_files,
     not_copied,
+    not_looked_into,
     photos_of_each,
     problems,
     what_was_read,
@@ -50,6 +51,7 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
             lines.append(f"{count(outcome.absent, 'photo')} more are not there now. Is a disk unplugged?")
     if scan:
         lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
+    lines += not_looked_into(outcome.not_searched, settings.verbose)
     if outcome.tree:
         lines += problems(outcome.tree.problems, "Not everything in the groups folder could be moved", settings.verbose)
     lines += not_copied(outcome, settings)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from facefinder.errors import ReferencesError
 from facefinder.faces.analyzer import Face, Rule
-from facefinder.media.walk import SKIPPED_FOLDERS, FoundFile, walk
+from facefinder.media.rules import skipped_folder
+from facefinder.media.walk import FoundFile, walk
 
 # A smaller face makes a poor reference, pixels.
 SMALLEST_REFERENCE = 40
@@ -68,7 +69,7 @@ def reference_files(folder: Path) -> dict[str, list[FoundFile]]:
 
 
 def _is_somebody(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".") and path.name.lower() not in SKIPPED_FOLDERS
+    return path.is_dir() and not path.name.startswith(".") and not skipped_folder(str(path), path.name)
 
 
 _ADVICE = (

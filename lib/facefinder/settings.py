@@ -75,6 +75,9 @@ class Settings:
     detector: str | None = None
     backend: str = deepface_models.DEFAULT_BACKEND
     distance: str = "cosine"
+    exclude: tuple[str, ...] = ()
+    include_system: bool = False
+    follow_links: bool = False
 
     @property
     def groups_folder(self) -> Path:
@@ -147,6 +150,9 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         detector=given.detector,
         backend=given.backend or deepface_models.DEFAULT_BACKEND,
         distance=given.distance,
+        exclude=tuple(given.exclude),
+        include_system=given.include_system,
+        follow_links=given.follow_links,
     )
 
 
@@ -224,6 +230,8 @@ def _settings_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
 
 
 def _toml_value(value: object, action: argparse.Action) -> object:
+    if isinstance(action.default, list):  # a flag that may be given again
+        return [_one_value(str(one), action) for one in (value if isinstance(value, list) else [value])]
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise not_possible(value, "true, false")
@@ -232,4 +240,8 @@ def _toml_value(value: object, action: argparse.Action) -> object:
         raise not_possible(value, ", ".join(action.choices))
     if action.type is path_of and not isinstance(value, str):
         raise not_possible(value, "the name of a file or folder, in quotes")
-    return action.type(str(value)) if callable(action.type) else value
+    return _one_value(str(value), action) if action.type else value
+
+
+def _one_value(text: str, action: argparse.Action) -> object:
+    return action.type(text) if callable(action.type) else text

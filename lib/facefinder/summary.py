@@ -1,6 +1,7 @@
 """The end of a run, in words for people and as JSON for programs."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from dataclasses import asdict
 from facefinder.find import Outcome
 from facefinder.groups import GroupsOutcome
 from facefinder.match import PhotoMatch, Verdict
+from facefinder.media.rules import NotSearched, Reason
 from facefinder.review.read import Reading
 from facefinder.settings import Settings
 
@@ -29,6 +31,7 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
     references = [problem for person in outcome.people for problem in person.problems]
     lines += problems(references, "Reference photos to look at again", settings.verbose)
     lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
+    lines += not_looked_into(outcome.not_searched, settings.verbose)
     lines += not_copied(outcome, settings)
     return "\n".join(lines)
 
@@ -52,6 +55,7 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             "analysed": outcome.scan.analysed,
             "faces": outcome.scan.faces,
             "problems": outcome.scan.problems,
+            "not_searched": asdict(outcome.not_searched),
             "copies": asdict(outcome.copies) if outcome.copies else None,
             "to_copy": outcome.to_copy,
             "destination": str(settings.copy) if settings.copy else None,
@@ -111,6 +115,32 @@ def not_copied(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[str
     """The photos that could not be copied, with their reasons."""
     failures = outcome.copies.failures if outcome.copies else []
     return problems(failures, f"{count(len(failures), 'photo')} could not be copied", settings.verbose)
+
+
+# In the order in which they matter. The program's own folders, and what only looks like files, are no news.
+_PASSED_OVER = {
+    Reason.CLOUD: ("file that is only in the cloud", "files that are only in the cloud"),
+    Reason.EXCLUDED: ("thing that you excluded", "things that you excluded"),
+    Reason.TRASH: ("recycle bin", "recycle bins"),
+    Reason.SYSTEM: ("system or program folder", "system and program folders"),
+    Reason.CACHE: ("cache of small pictures", "caches of small pictures"),
+    Reason.LINK: ("link", "links"),
+}
+
+
+def not_looked_into(passed_over: NotSearched, verbose: bool) -> list[str]:
+    """What the walk passed over: a line, or each path if `verbose`."""
+    counts = passed_over.counts
+    parts = [count(counts[reason], *words) for reason, words in _PASSED_OVER.items() if reason in counts]
+    if not parts:
+        return []
+    lines = ["", *textwrap.wrap(f"Not looked into: {', '.join(parts)}.", 80, break_long_words=False)]
+    for reason in counts if verbose else ():
+        paths = passed_over.examples[reason]
+        lines += [f"  {path}: {reason}" for path in paths]
+        if len(paths) < counts[reason]:
+            lines.append(f"  and {counts[reason] - len(paths)} more: {reason}")
+    return lines
 
 
 def problems(found: Sequence[tuple[str, str]], title: str, verbose: bool) -> list[str]:
