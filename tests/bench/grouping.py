@@ -29,6 +29,7 @@ import common  # first: it puts the program's packages on the search path
 import numpy as np
 from numpy.typing import NDArray
 
+from facefinder.faces.analyzer import specify
 from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS
 from facefinder.group import METHODS, STRANGER, Faces, Integers, group
 from made_faces import make_faces
@@ -155,7 +156,9 @@ def scores(labels: Integers, found: Integers) -> dict[str, float]:
 def read_folder(options: argparse.Namespace) -> dict[str, NDArray[np.generic]]:
     """The faces of a folder's photos, found in the program's own way."""
     options.folders = [options.source]
-    photos = [(name, faces) for name, of_person in analyse(options).items() for faces in of_person.values() if faces]
+    spec = specify(options.model, options.min_face, common.ROOT / "models")
+    of_people = analyse(options, spec)
+    photos = [(name, faces) for name, of_person in of_people.items() for faces in of_person.values() if faces]
     names = sorted({name for name, _ in photos})
     labels = []
     for name, faces in photos:

@@ -20,7 +20,7 @@ import common  # first: it finds the packages
 import numpy as np
 from numpy.typing import NDArray
 
-from facefinder.faces.analyzer import Face, specify
+from facefinder.faces.analyzer import AnalyzerSpec, Face, specify
 from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS, recogniser
 from facefinder.index import Index
 from facefinder.match import distances
@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--model", choices=sorted(RECOGNISERS), default=DEFAULT_RECOGNISER)
     parser.add_argument("--show", type=int, default=0, metavar="N", help="name the N worst photos on either side")
     options = parser.parse_args()
-    report(*distances_of(options), options.model)
+    spec = specify(options.model, options.min_face, common.ROOT / "models")
+    report(*distances_of(options, spec, recogniser(options.model).thresholds.maybe), options.model)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +51,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=2)
 
 
-def distances_of(options: argparse.Namespace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The distances of people's own photos, and of the others', over all draws."""
-    photos = analyse(options)
+def distances_of(
+    options: argparse.Namespace, spec: AnalyzerSpec, agree: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The distances of people's own photos, and of the others', over all draws.
+
+    agree: the distance within which the references of a person show one face.
+    """
+    photos = analyse(options, spec)
     genuine: list[tuple[float, str]] = []
     impostor: list[tuple[float, str]] = []
     for draw in range(options.draws):
-        for is_genuine, distance, what in compare(photos, options, np.random.default_rng(draw) if draw else None):
+        generator = np.random.default_rng(draw) if draw else None
+        for is_genuine, distance, what in compare(photos, options.references, agree, generator):
             (genuine if is_genuine else impostor).append((distance, what))
     for title, pairs in (("farthest true", sorted(genuine)[::-1]), ("nearest false", sorted(impostor))):
         if show := getattr(options, "show", 0):
@@ -64,9 +71,8 @@ def distances_of(options: argparse.Namespace) -> tuple[NDArray[np.float64], NDAr
     return np.array([pair[0] for pair in genuine]), np.array([pair[0] for pair in impostor])
 
 
-def analyse(options: argparse.Namespace) -> dict[str, dict[str, list[Face]]]:
+def analyse(options: argparse.Namespace, spec: AnalyzerSpec) -> dict[str, dict[str, list[Face]]]:
     """person -> path -> faces, by the way that the program itself goes."""
-    spec = specify(options.model, options.min_face, common.ROOT / "models")
     photos: dict[str, dict[str, list[Face]]] = defaultdict(dict)
     with Index(None, spec.key, platform.node()) as index:
         files = list(walk(options.folders))
@@ -81,7 +87,8 @@ def analyse(options: argparse.Namespace) -> dict[str, dict[str, list[Face]]]:
 
 def compare(
     photos: dict[str, dict[str, list[Face]]],
-    options: argparse.Namespace,
+    most_references: int,
+    agree: float,
     generator: np.random.Generator | None,
 ) -> list[tuple[bool, float, str]]:
     """(is the person, distance, who and where) of every person with every photo that is not a reference."""
@@ -89,9 +96,8 @@ def compare(
     searched: list[tuple[str, str, list[Face]]] = []
     for name, of_person in photos.items():
         paths = sorted(of_person) if generator is None else list(generator.permutation(sorted(of_person)))
-        references = paths[: min(options.references, len(paths) - 1)]
+        references = paths[: min(most_references, len(paths) - 1)]
         if references:
-            agree = recogniser(options.model).thresholds.maybe
             people.append(make_person(name, {path: of_person[path] for path in references}, agree))
         searched += [(name, path, of_person[path]) for path in paths[len(references) :]]
     pairs = []
