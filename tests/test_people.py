@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from facefinder.errors import ReferencesError
-from facefinder.faces.analyzer import Face
+from facefinder.faces.analyzer import Face, Rule
 from facefinder.faces.models import recogniser
 from facefinder.index import Index
+from facefinder.match import distances
 from facefinder.people import Person, make_person, read_people, reference_files
 from facefinder.progress import NoProgress
 from facefinder.scan import scan
@@ -216,3 +217,17 @@ def test_a_folder_without_photos_is_refused_by_name_with_the_remedy(tmp_path):
     put(tmp_path / "refs" / "Mom" / "a.jpg", tmp_path / "refs" / "Dad" / "film.mp4")
     with pytest.raises(ReferencesError, match=r"no photos in .*refs/Dad\. Make a folder"):
         reference_files(tmp_path / "refs")
+
+
+def test_by_the_rule_of_deepface_every_face_counts_and_the_nearest_decides():
+    couple, small = [a_face(1, 0, 0), a_face(0, 1, 0)], a_face(0, 0, 1, size=12)
+    photos = {"a.jpg": couple, "b.jpg": [small], "c.jpg": []}
+    person = make_person("Mom", photos, 0.5, rule=Rule.NEAREST)
+    assert [reference.path for reference in person.references] == ["a.jpg", "a.jpg", "b.jpg"]
+    assert person.problems == (
+        ("c.jpg", "no face found in it"),
+        ("a.jpg", "shows 2 faces, and each of them counts as Mom"),
+    )
+    seen = np.stack([couple[1].vector, small.vector])
+    np.testing.assert_allclose(distances(seen, [person], Rule.NEAREST), 0, atol=1e-6)
+    assert distances(seen, [person]).min() > 0.04

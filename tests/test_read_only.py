@@ -1,6 +1,7 @@
 """On the computer being searched nothing is written, created or touched, and nothing leaves it."""
 
 import codecs
+import importlib.util
 import os
 import re
 import shutil
@@ -61,10 +62,12 @@ def paths(arguments: str) -> Iterator[Path]:
         yield Path(os.fsdecode(raw))
 
 
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory, album, refs) -> Traced:
+@pytest.fixture(scope="module", params=["native", "deepface"])
+def traced(request, tmp_path_factory, album, refs) -> Traced:
     if not shutil.which("strace"):
         pytest.skip("needs strace")
+    if request.param == "deepface" and importlib.util.find_spec("deepface") is None:
+        pytest.skip("needs the pack deepface: python3 bootstrap/build.py --with deepface")
     folder = tmp_path_factory.mktemp("read-only")
     home, stick, trace = folder / "home", folder / "stick", folder / "trace"
     stick.mkdir()
@@ -79,6 +82,7 @@ def traced(tmp_path_factory, album, refs) -> Traced:
         os.utime(path, ns=(path.stat().st_mtime_ns - 2 * DAY, path.stat().st_mtime_ns - DAY))
         path.chmod(0o555 if path.is_dir() else 0o444)
     words = ["--refs", refs, "--copy", stick / "found", "--index", stick / "index.sqlite"]
+    words += ["--engine", "deepface", "--model", "sface", "--detector", "yunet"] if request.param == "deepface" else []
     before = state(home)
     run = subprocess.run(
         [

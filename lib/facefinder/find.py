@@ -13,7 +13,6 @@ from facefinder.collect import Collector, CopyReport
 from facefinder.errors import DestinationError, PlacesError
 from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify
 from facefinder.faces.deepface_models import deepface_thresholds, specify_deepface
-from facefinder.faces.measures import MEASURES
 from facefinder.faces.models import recogniser
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Verdict, match
@@ -95,8 +94,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         looser = find_matches(index, people, replace(limits, maybe=limits.maybe * FURTHER), said)
     matches = [found for found in looser if found.verdict is Verdict.SURE or found.distance <= limits.maybe]
     further = [found for found in looser if found.verdict is Verdict.MAYBE and found.distance > limits.maybe]
-    measure = MEASURES[settings.distance]
-    matches, further = ([found.told_in(measure) for found in those] for those in (matches, further))
+    matches, further = ([found.told_in(settings.measure) for found in those] for those in (matches, further))
     left_out = [of_groups[name].name if name in of_groups else name for name in settings.without]
     without = [person.name for person in people if any(same_name(person.name, name) for name in left_out)]
     people = [person for person in people if person.name not in without]
@@ -105,7 +103,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     to_copy = len(collector.missing(matches)) if collector else len(matches)
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
     seconds = time.monotonic() - started
-    limits = limits.told_in(measure)
+    limits = limits.told_in(settings.measure)
     return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched)
 
 
@@ -160,7 +158,7 @@ def _is_surer(one: tuple[Verdict, float, object], other: tuple[Verdict, float, o
 def limits_of(settings: Settings) -> Limits:
     """The distances that count: the user's, or the model's."""
     if settings.threshold is not None:
-        distance = MEASURES[settings.distance].to_cosine(settings.threshold)
+        distance = settings.measure.to_cosine(settings.threshold)
         return replace(model_limits(settings), sure=distance, maybe=distance)
     return model_limits(settings)
 
@@ -168,7 +166,7 @@ def limits_of(settings: Settings) -> Limits:
 def model_limits(settings: Settings) -> Limits:
     """The distances that count where the user named none."""
     if settings.engine == "deepface":
-        thresholds = deepface_thresholds(settings.model, settings.detector, MEASURES[settings.distance])
+        thresholds = deepface_thresholds(settings.model, settings.detector, settings.measure)
         return Limits(*thresholds, Rule.NEAREST)
     of_model = recogniser(settings.model).thresholds
     return Limits(of_model.sure, of_model.maybe)

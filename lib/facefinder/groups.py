@@ -17,7 +17,6 @@ import numpy as np
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import UsageError
 from facefinder.faces.analyzer import AnalyzerSpec
-from facefinder.faces.measures import MEASURES
 from facefinder.find import model_limits, places_to_search, rules_of, spec_of
 from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
@@ -150,7 +149,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
                 index, faces, shown_as, grouping.distances, people | without, limits
             )
             outcome.names = list(people.values())
-            found = [match.told_in(MEASURES[settings.distance]) for match in found]
+            found = [match.told_in(settings.measure) for match in found]
             outcome.matches = narrow(found, outcome.names, settings.together, without.values())
     if collector:
         outcome.to_copy = len(collector.missing(outcome.matches))

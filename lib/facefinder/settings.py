@@ -11,7 +11,7 @@ import platformdirs
 
 from facefinder.errors import UsageError
 from facefinder.faces import deepface_models, models
-from facefinder.faces.measures import MEASURES
+from facefinder.faces.measures import MEASURES, Measure
 from facefinder.flags import PARSERS, PROGRAM, not_possible, path_of
 
 # These say what to do in one run; in the file they would do it again and again.
@@ -78,6 +78,11 @@ class Settings:
     exclude: tuple[str, ...] = ()
     include_system: bool = False
     follow_links: bool = False
+
+    @property
+    def measure(self) -> Measure:
+        """In what distances are told, and a threshold is read."""
+        return MEASURES[self.distance]
 
     @property
     def groups_folder(self) -> Path:

@@ -118,6 +118,12 @@ def test_a_missing_file_of_a_pack_is_told_with_size_licence_and_command(tmp_path
     assert told.endswith("python3 bootstrap/build.py --with deepface")
 
 
+def test_a_missing_file_that_no_pack_brings_is_told_with_where_to_put_it(models):
+    told = complaint(ModelsError, "ArcFace", "yunet", "onnx", models=models)
+    assert str(models / deepface_models.WEIGHTS / "arcface_weights.onnx") in told
+    assert "Download it by hand from" in told
+
+
 def test_nothing_is_downloaded_even_where_a_file_disappears_after_the_check(tmp_path, spec, monkeypatch):
     def connect(*_):
         raise AssertionError("the network was asked")

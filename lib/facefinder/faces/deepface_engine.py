@@ -9,6 +9,7 @@ network, and nothing is printed or written.
 import contextlib
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -76,9 +77,10 @@ class _Library:
     """DeepFace's functions, with the models loaded."""
 
     def __init__(self, spec: AnalyzerSpec):
-        from deepface.commons import backend_utils, onnx_utils, weight_utils
-        from deepface.modules import detection, modeling, representation
-        from deepface.modules.exceptions import FaceNotDetected, ImgNotFound
+        with _no_socket():
+            from deepface.commons import backend_utils, onnx_utils, weight_utils
+            from deepface.modules import detection, modeling, representation
+            from deepface.modules.exceptions import FaceNotDetected, ImgNotFound
 
         weights = spec.models / WEIGHTS
         # One process keeps to one back end, and remembers its models by their names alone.
@@ -139,6 +141,17 @@ def _there(path: Path) -> Path:
     if not path.is_file():
         raise ModelsError(f"The model file {path} is missing, and nothing is downloaded during a search.")
     return path
+
+
+@contextlib.contextmanager
+def _no_socket() -> Iterator[None]:
+    """Keep urllib3, which DeepFace imports, from opening a socket to see whether it may."""
+    before = socket.has_ipv6
+    socket.has_ipv6 = False
+    try:
+        yield
+    finally:
+        socket.has_ipv6 = before
 
 
 @contextlib.contextmanager

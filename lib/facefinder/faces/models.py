@@ -83,7 +83,7 @@ def check_files(models: Path, names: list[str]) -> str:
     catalogue = _catalogue(models)
     digests = []
     for name in names:
-        entry, path = catalogue[name], models / name
+        entry, path = catalogue.get(name, {}), models / name
         try:
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -105,9 +105,10 @@ def _catalogue(models: Path) -> dict[str, dict[str, str]]:
 
 def _missing(name: str, entry: Mapping[str, str], models: Path) -> str:
     if "sha256" not in entry:
+        source = entry.get("url", "where its makers publish it")
         return (
-            f"The model file {models / name} is missing (licence: {entry['licence']}).\n"
-            f"No pack brings it. Download it by hand from {entry['url']}\nand put it there under that name."
+            f"The model file {models / name} is missing\n(licence: {entry.get('licence', 'not stated')}). "
+            f"No pack brings it. Download it by hand from\n  {source}\nand put it there under that name."
         )
     packs = json.loads((models / "models.json").read_text("utf-8"))["packs"]
     pack = next(pack for pack, files in packs.items() if name in files)
