@@ -148,6 +148,8 @@ def test_json_says_the_same_with_names_that_are_not_valid_unicode():
         "verdict": "sure",
         "box": [1.0, 2.0, 3.0, 4.0],
         "taken": None,
+        "width": None,
+        "height": None,
     }
     assert read["copies"]["copied"] == 13_000
     assert (read["photos"], len(read["problems"]), read["destination"]) == (1_234_567, 8, "/out")
