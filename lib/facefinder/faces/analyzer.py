@@ -21,7 +21,8 @@ class Face:
     """One face. box: left, top, width, height, in pixels of the upright original; landmarks (5, 2), likewise.
 
     score: 0 to 1, the detector's. sharpness: see embed.sharpness. vector: (D,) float32, of length 1.
-    moment: of a face in a video, where in it this is how it looks, seconds; None in a picture.
+    moment: of a face in a video, where in it this is how it looks, seconds; None in a picture. seen: from and until
+    when it is in view. page: which of a file's other pictures shows it, from 1; None for the main one.
     """
 
     box: tuple[float, float, float, float]
@@ -30,6 +31,8 @@ class Face:
     sharpness: float
     vector: NDArray[np.float32]
     moment: float | None = None
+    seen: tuple[float, float] | None = None
+    page: int | None = None
 
     @property
     def size(self) -> float:
@@ -39,7 +42,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What one picture holds. seconds: where the time went, by stage.
+    """What one picture holds. seconds: where the time went, by stage. problem: what is missing, in words.
 
     crops: (N, side, side, 3) uint8 RGB, only where the faces have no vectors yet: gpu.embedded_together makes these.
     """
@@ -50,6 +53,7 @@ class Analysis:
     faces: list[Face]
     seconds: dict[str, float] = field(default_factory=dict)
     crops: NDArray[np.uint8] | None = None
+    problem: str | None = None
 
 
 class Analyzer(Protocol):

@@ -170,7 +170,9 @@ def _hints(found: Detections, picture: NDArray[np.uint8]) -> Iterator[Area]:
 
 
 def _spans(length: int) -> list[tuple[int, int]]:
-    count = max(1, -(-(length - OVERLAP) // (TILE - OVERLAP)))
+    if length <= TILE:
+        return [(0, length)]
+    count = -(-(length - OVERLAP) // (TILE - OVERLAP))
     size = -(-(length + OVERLAP * (count - 1)) // count)
     return [(start, min(start + size, length)) for start in range(0, count * (size - OVERLAP), size - OVERLAP)]
 
