@@ -318,6 +318,7 @@ def test_the_manifest_says_all_about_each_copy_and_grows_from_run_to_run(disk, o
         "distance": 0.3123,
         "box": [10, 21, 30, 40],
         "taken": "1999:08:11 12:35:00",
+        "seen_at": "",
         "sha256": hashlib.sha256(b"b").hexdigest(),
         "also_at": [f"{disk}/again, b.jpg", f'{disk}/"x" é.jpg'],
     }

@@ -19,6 +19,7 @@ from facefinder.scan import ScanReport, scan
 FAULTY = """
 import os
 import signal
+import facefinder.look
 import facefinder.scan
 from facefinder.faces.analyzer import AnalyzerSpec, load
 
@@ -29,7 +30,7 @@ class FaultySpec(AnalyzerSpec):
 
 
 def arrive(*description):
-    facefinder.scan.load = FaultyAnalyzer
+    facefinder.look.load = facefinder.scan.load = FaultyAnalyzer
     return AnalyzerSpec(*description)
 
 

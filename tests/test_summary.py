@@ -150,6 +150,8 @@ def test_json_says_the_same_with_names_that_are_not_valid_unicode():
         "taken": None,
         "width": None,
         "height": None,
+        "moment": None,
+        "appearances": [],
     }
     assert read["copies"]["copied"] == 13_000
     assert (read["photos"], len(read["problems"]), read["destination"]) == (1_234_567, 8, "/out")

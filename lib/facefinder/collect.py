@@ -26,7 +26,7 @@ LONGEST_NAME = 240  # bytes; most file systems allow 255, and a number may have 
 BLOCK = 1 << 20
 SPARE_BYTES = 16 << 20  # left free for the manifest and the file system's own needs
 NAME_ERRORS = sys.getfilesystemencodeerrors()  # so that a name which is not valid Unicode comes out as it was
-COLUMNS = ("source", "copy", "person", "verdict", "distance", "box", "taken", "sha256", "also_at")
+COLUMNS = ("source", "copy", "person", "verdict", "distance", "box", "taken", "seen_at", "sha256", "also_at")
 
 
 @dataclass
@@ -121,6 +121,7 @@ class Collector:
             "copy": copy.relative_to(self.destination).as_posix(),
             "distance": round(match.distance, 4),
             "box": [round(side) for side in match.box],
+            "seen_at": match.when,
         }
         self._rows[match.person, match.verdict, match.sha256] = {column: row[column] for column in COLUMNS}
 

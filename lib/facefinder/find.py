@@ -1,8 +1,10 @@
 """The main job: people in (by reference photos, or by their groups), the photos of those people out."""
 
+import math
 import os
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -136,22 +138,29 @@ def find_matches(index: Index, people: Sequence[Person], limits: Limits, said: S
     """
     said = said or Said()
     numbers = [said.person_called(person.name) for person in people]
-    nearest: dict[tuple[int, int], tuple[Verdict, float, Box]] = {}
+    nearest: dict[tuple[int, int], tuple[Verdict, float, Box, float | None]] = {}
+    appearances: dict[tuple[int, int], list[tuple[Verdict, float, float]]] = defaultdict(list)
     for stored in index.faces_seen():
         word = verdicts_on(said, numbers, stored.contents, stored.boxes)
         for found in match(stored.vectors, people, limits, word):
             key = (int(stored.contents[found.face]), found.person)
-            here: tuple[Verdict, float, Box] = (found.verdict, found.distance, tuple(stored.boxes[found.face].tolist()))
+            moment, first, last = (None if math.isnan(time) else time for time in stored.times[found.face].tolist())
+            here = (found.verdict, found.distance, tuple(stored.boxes[found.face].tolist()), moment)
+            if first is not None and last is not None:
+                appearances[key].append((found.verdict, first, last))
             if key not in nearest or _is_surer(here, nearest[key]):
                 nearest[key] = here
     matches = []
-    for (number, person), (verdict, distance, box) in nearest.items():
+    for (number, person), (verdict, distance, box, moment) in nearest.items():
         places = index.places_seen(number)
-        matches.append(PhotoMatch.of(people[person].name, index.content(number), places, distance, verdict, box))
+        # In a video that surely shows the person, the doubtful moments would only distract.
+        seen = [times for sure, *times in appearances[number, person] if sure is verdict]
+        shown = (people[person].name, index.content(number), places, distance, verdict, box)
+        matches.append(PhotoMatch.of(*shown, moment, [(first, last) for first, last in seen]))
     return sorted(matches, key=lambda found: (found.person, found.distance, found.source))
 
 
-def _is_surer(one: tuple[Verdict, float, object], other: tuple[Verdict, float, object]) -> bool:
+def _is_surer(one: tuple[Verdict, float, object, object], other: tuple[Verdict, float, object, object]) -> bool:
     return (one[0] is Verdict.MAYBE, one[1]) < (other[0] is Verdict.MAYBE, other[1])
 
 

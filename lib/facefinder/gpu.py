@@ -18,7 +18,7 @@ from facefinder.faces.devices import CPU, DEVICES
 from facefinder.faces.models import recogniser
 
 if TYPE_CHECKING:
-    from facefinder.scan import FileResult
+    from facefinder.look import FileResult
 
 
 def embedded_together(
@@ -59,7 +59,7 @@ class _Embed:
         started = time.perf_counter()
         analyses = [result.analysis for result in waiting if result.analysis]
         vectors = self._vectors(np.concatenate([each.crops for each in analyses if each.crops is not None]))
-        ends = np.cumsum([len(each.faces) for each in analyses])
+        ends = np.cumsum([len(each.crops) for each in analyses if each.crops is not None])
         parts = np.split(vectors, ends[:-1])
         share = (time.perf_counter() - started) / len(waiting)
         done = [_with_vectors(analysis, part, share) for analysis, part in zip(analyses, parts, strict=True)]
@@ -85,6 +85,8 @@ class _Embed:
 
 
 def _with_vectors(analysis: Analysis, vectors: NDArray[np.float32], seconds: float) -> Analysis:
-    faces = [replace(face, vector=vector) for face, vector in zip(analysis.faces, vectors, strict=True)]
+    # The faces of a clip that follow those of its still have their vectors already.
+    faces = [replace(face, vector=vector) for face, vector in zip(analysis.faces, vectors, strict=False)]
+    faces += analysis.faces[len(vectors) :]
     spent = analysis.seconds | {"embed": analysis.seconds.get("embed", 0.0) + seconds}
     return replace(analysis, faces=faces, seconds=spent, crops=None)

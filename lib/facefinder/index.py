@@ -37,12 +37,16 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class StoredFaces:
-    """N faces read from the index: ids, contents (N,) int64 row numbers, boxes (N, 4), vectors (N, D) float32."""
+    """N faces read from the index: ids, contents (N,) int64 row numbers, boxes (N, 4), vectors (N, D) float32.
+
+    times: (N, 3) moment, seen from, seen until, as in Face; NaN where there is none.
+    """
 
     ids: NDArray[np.int64]
     contents: NDArray[np.int64]
     boxes: NDArray[np.float32]
     vectors: NDArray[np.float32]
+    times: NDArray[np.float32]
 
 
 class Index:
@@ -192,8 +196,8 @@ class Index:
         for face in faces if is_new else []:
             self.rows(
                 "INSERT INTO face "
-                "(content, analyzer, x, y, width, height, score, sharpness, landmarks, vector, moment) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "(content, analyzer, x, y, width, height, score, sharpness, landmarks, vector, moment, seen_from, "
+                "seen_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (number, self._analyzer, *_face_columns(face)),
             )
 
@@ -215,7 +219,7 @@ class Index:
     def faces_at(self, path: str) -> list[Face]:
         """The faces of the content seen at `path` in this run, in the analyzer's order."""
         rows = self.rows(
-            "SELECT x, y, width, height, score, sharpness, landmarks, vector, moment "
+            "SELECT x, y, width, height, score, sharpness, landmarks, vector, moment, seen_from, seen_until "
             "FROM place JOIN face USING (content) "
             "WHERE computer = ? AND path = ? AND run = ? AND analyzer = ? ORDER BY id",
             (self._computer, os.fsencode(path), self._run, self._analyzer),
@@ -226,7 +230,7 @@ class Index:
         """All faces of the contents seen in this run, each content once, some thousands at a time."""
         try:
             rows = self._database.execute(
-                "SELECT face.id, face.content, x, y, width, height, vector FROM face "
+                "SELECT face.id, face.content, x, y, width, height, vector, moment, seen_from, seen_until FROM face "
                 "WHERE analyzer = ? AND face.content IN "
                 "(SELECT content FROM place WHERE run = ?) ORDER BY face.content, face.id",
                 (self._analyzer, self._run),
@@ -237,6 +241,7 @@ class Index:
                     np.array([row[1] for row in chunk], np.int64),
                     np.array([row[2:6] for row in chunk], np.float32),
                     np.frombuffer(b"".join(row[6] for row in chunk), np.float32).reshape(len(chunk), -1),
+                    np.array([row[7:] for row in chunk], np.float32),
                 )
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -269,6 +274,7 @@ def _face_columns(face: Face) -> tuple[object, ...]:
         face.landmarks.astype(np.float32).tobytes(),
         face.vector.astype(np.float32).tobytes(),
         face.moment,
+        *(face.seen or (None, None)),
     )
 
 
@@ -282,6 +288,8 @@ def _face(
     landmarks: bytes,
     vector: bytes,
     moment: float | None,
+    seen_from: float | None,
+    seen_until: float | None,
 ) -> Face:
     return Face(
         (x, y, width, height),
@@ -290,4 +298,5 @@ def _face(
         sharpness,
         np.frombuffer(vector, np.float32),
         moment,
+        None if seen_from is None or seen_until is None else (seen_from, seen_until),
     )

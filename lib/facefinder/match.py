@@ -112,7 +112,8 @@ class PhotoMatch:
     """A photo that shows, or may show, a person; with the face in it that is nearest.
 
     source: the first path it was seen at; also_at: the others. sha256: hex. box: left, top, width, height in pixels
-    of the upright photo, which measures width x height (None if that is not known).
+    of the upright photo, which measures width x height (None if that is not known). moment: as in Face. appearances: in
+    a video, from and until when the person is in view, seconds, in order.
     """
 
     person: str
@@ -126,6 +127,8 @@ class PhotoMatch:
     taken: str | None
     width: int | None = None
     height: int | None = None
+    moment: float | None = None
+    appearances: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(
@@ -136,11 +139,28 @@ class PhotoMatch:
         distance: float,
         verdict: Verdict,
         box: tuple[float, float, float, float],
+        moment: float | None = None,
+        appearances: Sequence[tuple[float, float]] = (),
     ) -> Self:
         """A photo that the index knows, at one or more places."""
         found = (content.sha256.hex(), content.bytes, distance, verdict, box, content.taken)
-        return cls(person, places[0], tuple(places[1:]), *found, content.width, content.height)
+        size = (content.width, content.height)
+        return cls(person, places[0], tuple(places[1:]), *found, *size, moment, tuple(sorted(appearances)))
+
+    @property
+    def when(self) -> str:
+        """Where in a video or in a file of several pictures the person is: `0:12, 1:05`, `page 3`; else empty."""
+        if self.appearances:
+            return ", ".join(clock(start) for start, _ in self.appearances)
+        return "" if self.moment is None else f"page {self.moment + 1:.0f}"
 
     def told_in(self, measure: Measure) -> Self:
         """The same match with its distance in another measure, to be told to the user."""
         return replace(self, distance=measure.of_cosine(self.distance))
+
+
+def clock(seconds: float) -> str:
+    """As players write it: `0:12`, `1:02:03`."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -17,13 +17,13 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from facefinder.errors import Interrupted, WorkerError
-from facefinder.faces.analyzer import Analysis, AnalyzerSpec, Face, load
+from facefinder.faces.analyzer import AnalyzerSpec, Face, load
 from facefinder.faces.trial import choose_device
 from facefinder.gpu import embedded_together
 from facefinder.index import Content, Index
-from facefinder.media.decode import UnreadablePhoto
+from facefinder.look import FileResult, look_into
 from facefinder.media.files import open_untouched
-from facefinder.media.kinds import HEAD, Kind, kind_of_head
+from facefinder.media.kinds import Kind, kind_of_name
 from facefinder.media.walk import FoundFile
 from facefinder.progress import Progress
 
@@ -32,32 +32,28 @@ _Batch: TypeAlias = list[tuple[FoundFile, frozenset[bytes]]]
 
 BATCH = 4  # files a worker takes at once, neighbours on the disk
 SAMPLE_BYTES = 1 << 16  # read of files of one size to see which may be copies of one photo
-MAX_FILE_BYTES = 1 << 30  # no photo is larger; more would not fit into a small computer's memory
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """What a worker made of one file.
-
-    analysis is None where the content was known already, where it is no photo, and where there is a problem;
-    sha256 is None where the file could not be read.
-    """
-
-    file: FoundFile
-    sha256: bytes | None = None
-    analysis: Analysis | None = None
-    problem: str | None = None
 
 
 @dataclass
 class ScanReport:
-    """What a scan went through. problems: (path, reason). seconds: the workers' time, by stage."""
+    """What a scan went through: photos and videos, told apart by their names.
+
+    problems: (path, reason). seconds: the workers' time, by stage.
+    """
 
     photos: int = 0
     analysed: int = 0
     faces: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    videos: int = 0
+
+    def count(self, file: FoundFile) -> None:
+        """One more that was looked into, now or before."""
+        if kind_of_name(file.path) is Kind.VIDEO:
+            self.videos += 1
+        else:
+            self.photos += 1
 
 
 def scan(
@@ -78,10 +74,10 @@ def scan(
     for file in files:
         if index.see_again(file):
             known += 1
+            report.count(file)
         else:
             new.append(file)
         progress.found(known + len(new))
-    report.photos = known
     batches = [[(file, index.analysed_of_size(file.bytes)) for file in batch] for batch in _batches(new, jobs)]
     matches = 0
     if known:
@@ -113,7 +109,7 @@ def _store(result: FileResult, index: Index, report: ScanReport) -> None:
         if result.problem:
             report.problems.append((result.file.path, result.problem))
         return
-    report.photos += 1
+    report.count(result.file)
     analysis = result.analysis
     if analysis or result.problem:
         report.analysed += 1
@@ -264,30 +260,10 @@ def _analyse_batch(number: int, batch: _Batch, spec: AnalyzerSpec) -> tuple[int,
     results = []
     for file, known in batch:
         try:
-            result = _analyse_file(file, known | seen, spec)
+            result = look_into(file, known | seen, spec)
         except Exception as error:  # noqa: BLE001 - one file must not end a run of hours; the next run tries it again
             result = FileResult(file, problem=f"the program cannot deal with it: {error!r}")
         if result.sha256:
             seen.add(result.sha256)
         results.append(result)
     return number, results
-
-
-def _analyse_file(file: FoundFile, known: frozenset[bytes] | set[bytes], spec: AnalyzerSpec) -> FileResult:
-    try:
-        if file.bytes > MAX_FILE_BYTES:
-            return FileResult(file, problem="too large for a photo")
-        with open_untouched(file.path) as opened:
-            data = opened.read(HEAD)
-            if not file.has_photo_suffix and kind_of_head(data) is not Kind.PHOTO:
-                return FileResult(file)
-            data += opened.read()
-    except OSError as error:
-        return FileResult(file, problem=f"cannot be opened: {error.strerror or error}")
-    sha256 = hashlib.sha256(data).digest()
-    if sha256 in known:
-        return FileResult(file, sha256)
-    try:
-        return FileResult(file, sha256, load(spec).analyse(data))
-    except UnreadablePhoto as problem:
-        return FileResult(file, sha256, problem=str(problem))

@@ -3,8 +3,7 @@
 content   a picture's bytes: SHA-256, size, when it was taken
 place     where a content was seen: computer and path, with the file's size and time of change
 analysis  what one analyzer (models and settings, by its key) made of one content: faces, or a problem
-face      box, landmarks, score, sharpness and vector; in a video, its moment and how long it is seen, seconds;
-          page counts a file's other pictures
+face      box, landmarks, score, sharpness and vector; in a video, when it is seen, seconds
 
 A moved, renamed or copied photo is a new place of a known content; another analyzer is a new analysis of it.
 
@@ -73,7 +72,6 @@ CREATE TABLE tree (mark INTEGER PRIMARY KEY AUTOINCREMENT, complete INTEGER NOT 
 ALTER TABLE face ADD COLUMN moment REAL;
 ALTER TABLE face ADD COLUMN seen_from REAL;
 ALTER TABLE face ADD COLUMN seen_until REAL;
-ALTER TABLE face ADD COLUMN page INTEGER;
 CREATE TABLE search (run INTEGER PRIMARY KEY REFERENCES run);
 """,
 }

@@ -11,6 +11,7 @@ from facefinder.groups import GroupsOutcome
 from facefinder.match import PhotoMatch, Verdict
 from facefinder.media.rules import NotSearched, Reason
 from facefinder.review.read import Reading
+from facefinder.scan import ScanReport
 from facefinder.settings import Settings
 
 SHOWN = 5  # problems named without --verbose
@@ -20,7 +21,7 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
     """The summary that closes a run, lines of at most 80 columns apart from paths."""
     scan = outcome.scan
     lines = [
-        f"{count(scan.photos, 'photo')} looked at in {duration(outcome.seconds)}, "
+        f"{photos_and_videos(scan)} looked at in {duration(outcome.seconds)}, "
         f"{scan.analysed} of them for the first time.",
         "",
     ]
@@ -52,6 +53,7 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             "thresholds": asdict(outcome.limits),
             "places": [str(place) for place in outcome.places],
             "photos": outcome.scan.photos,
+            "videos": outcome.scan.videos,
             "analysed": outcome.scan.analysed,
             "faces": outcome.scan.faces,
             "problems": outcome.scan.problems,
@@ -79,8 +81,12 @@ def photos_of_each(names: Sequence[str], matches: Sequence[PhotoMatch], settings
 
 
 def each_match(matches: Sequence[PhotoMatch]) -> list[str]:
-    """A line for each match: who, how surely, how near, where."""
-    return [f"  {match.person}  {match.verdict:<5}  {match.distance:.2f}  {match.source}" for match in matches]
+    """A line for each match: who, how surely, how near, where, and when in a video."""
+    return [
+        f"  {match.person}  {match.verdict:<5}  {match.distance:.2f}  {match.source}"
+        + (f"  ({match.when})" if match.when else "")
+        for match in matches
+    ]
 
 
 def what_was_read(reading: Reading) -> list[str]:
@@ -152,6 +158,11 @@ def problems(found: Sequence[tuple[str, str]], title: str, verbose: bool) -> lis
     if len(shown) < len(found):
         lines.append(f"  and {len(found) - len(shown)} more; --verbose names them all.")
     return lines
+
+
+def photos_and_videos(scan: ScanReport) -> str:
+    """`25 photos`, `25 photos and 2 videos`."""
+    return count(scan.photos, "photo") + (f" and {count(scan.videos, 'video')}" if scan.videos else "")
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -32,3 +32,4 @@ def test_what_has_lost_its_first_bytes_is_what_its_name_says():
     assert kind_of("00012.mts", bytes(HEAD)) is Kind.VIDEO
     assert kind_of("photo.jpg", bytes(HEAD)) is Kind.PHOTO
     assert kind_of("unknown", bytes(HEAD)) is None
+    assert kind_of("go.mod", b"module example.o") is None

@@ -47,7 +47,8 @@ def test_every_folder_is_searched_and_files_come_in_the_order_of_their_names(tmp
 
 def test_capital_suffixes_every_format_and_files_without_suffix_are_found(tmp_path):
     names = ["A.JPG", "a.jpeg", "b.png", "c.WebP", "d.HEIC", "e.heif", "f.avif", "g.tif", "h.bmp", "i.gif", "IMG_1"]
-    make(tmp_path, *names, "video.mp4", "song.mp3", "program.exe")
+    names += ["j.MOV", "k.3gp", "l.CR2", "m.dng"]
+    make(tmp_path, *names, "song.mp3", "program.exe", "archive.zip")
     assert sorted(found(tmp_path)) == sorted(names)
     assert [Path(file.path).name for file in walk([tmp_path]) if not file.has_photo_suffix] == ["IMG_1"]
 

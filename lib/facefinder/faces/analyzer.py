@@ -13,7 +13,7 @@ from facefinder.faces.devices import CPU
 from facefinder.faces.models import YUNET, check_files, recogniser
 
 # Raise this when the way from a photo to its vectors changes: rows made the old way are then not used any more.
-REVISION = 2
+REVISION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Face:
     """One face. box: left, top, width, height, in pixels of the upright original; landmarks (5, 2), likewise.
 
     score: 0 to 1, the detector's. sharpness: see embed.sharpness. vector: (D,) float32, of length 1.
-    moment: of a face in a video, where in it this is how it looks, seconds; None in a picture. seen: from and until
-    when it is in view. page: which of a file's other pictures shows it, from 1; None for the main one.
+    moment: of a face in a video, where in it this is how it looks, seconds; in a file of several pictures, which of the
+    others shows it, from 1; None in a file's only or main picture. seen: in a video, from and until when it is in view.
     """
 
     box: tuple[float, float, float, float]
@@ -32,7 +32,6 @@ class Face:
     vector: NDArray[np.float32]
     moment: float | None = None
     seen: tuple[float, float] | None = None
-    page: int | None = None
 
     @property
     def size(self) -> float:
@@ -84,7 +83,7 @@ class AnalyzerSpec:
     key: the name under which the index keeps its rows; everything that changes an answer is in it.
     device: where the recogniser runs, a key of devices.DEVICES, or "auto" until trial.choose_device has chosen. It is
     not in the key: only a device whose vectors agree with the processor's to 1e-3 is used, so both share their rows.
-    engine: "native" or "deepface"; detector, backend: of the latter.
+    engine: "native" or "deepface"; detector, backend: of the latter. all_pages: whether all pictures of a file count.
     """
 
     model: str
@@ -95,6 +94,7 @@ class AnalyzerSpec:
     engine: str = "native"
     detector: str = YUNET.name
     backend: str = "onnx"
+    all_pages: bool = False
 
 
 def specify(model: str, min_face: int, models: Path, device: str = CPU.name) -> AnalyzerSpec:

@@ -56,7 +56,7 @@ class DeepFaceAnalyzer:
         decoded = time.perf_counter()
         faces = self.faces_in(pixels)
         seconds = {"decode": decoded - started, "deepface": time.perf_counter() - decoded}
-        return Analysis(photo.width, photo.height, photo.taken, faces, seconds)
+        return Analysis(photo.width, photo.height, photo.taken, faces, seconds, problem=photo.problem)
 
     def faces_in(self, pixels: NDArray[np.uint8]) -> list[Face]:
         """See Analyzer."""

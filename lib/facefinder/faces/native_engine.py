@@ -52,7 +52,7 @@ class NativeAnalyzer:
         vectors = self._embedder.embed(crops) if waiting is None else np.empty((len(crops), 0), np.float32)
         faces = _faces(found, crops, vectors)
         clock.lap("embed")
-        return Analysis(photo.width, photo.height, photo.taken, faces, clock.seconds, waiting)
+        return Analysis(photo.width, photo.height, photo.taken, faces, clock.seconds, waiting, photo.problem)
 
     def faces_in(self, pixels: NDArray[np.uint8]) -> list[Face]:
         """See Analyzer."""

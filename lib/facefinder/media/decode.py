@@ -2,6 +2,7 @@
 
 import io
 import math
+import threading
 import warnings
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ import numpy as np
 import pi_heif
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from facefinder.media.kinds import HEAD, Kind, kind_of_head
 
@@ -23,6 +24,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "DIB", "GIF")
 
 # The largest pictures that phones and cameras take have 200 megapixels; what claims more is a bomb.
 MAX_PIXELS = 250_000_000
+
+# Held while Pillow is told to make do with a part of a file: it is told so for the whole process.
+_TRUNCATED = threading.Lock()
 
 # Rows of a picture that are converted at once.
 STRIP = 256
@@ -40,7 +44,8 @@ class UnreadablePhoto(Exception):
 class Photo:
     """A picture whose header is read and whose pixels are not yet.
 
-    width, height: of the upright picture, pixels. taken: EXIF time "YYYY:MM:DD HH:MM:SS", or None.
+    width, height: of the upright picture, pixels. taken: EXIF time "YYYY:MM:DD HH:MM:SS", or None. problem: what turned
+    out to be wrong while the pixels were decoded.
     """
 
     width: int
@@ -49,25 +54,61 @@ class Photo:
     _data: bytes = field(repr=False)
     _image: Image.Image = field(repr=False)
     _orientation: int = field(repr=False)
+    problem: str | None = None
 
     def pixels(self, scale: float) -> NDArray[np.uint8]:
         """The upright picture, (H, W, 3) uint8 RGB, at `scale` (0 to 1) of its size or the next larger cheap one.
 
         Only JPEG is decoded smaller (inside the decoder); other formats come at full size. The array
-        may be a turned view of what was decoded. Raises UnreadablePhoto.
+        may be a turned view of what was decoded. Of a damaged file the readable part comes, the rest of it grey or
+        black, and `problem` is set. Raises UnreadablePhoto.
         """
         try:
             return self._decode(scale)
         except MemoryError as error:
             raise UnreadablePhoto("too large for this computer's memory") from error
-        except Exception as error:  # on hostile files decoders raise almost anything: struct, zlib, value errors
+        except Exception:  # noqa: BLE001 - on hostile files decoders raise almost anything: struct, zlib, value errors
+            self.problem = DAMAGED
+            return self._readable_part()
+
+    def page(self, number: int) -> NDArray[np.uint8]:
+        """Another picture of the file, from 1, upright and at full size. Raises UnreadablePhoto."""
+        try:
+            if self._image.format == "HEIF":
+                return _heif_pixels(pi_heif.open_heif(io.BytesIO(self._data))[number])
+            if not 0 < number < getattr(self._image, "n_frames", 1):
+                raise UnreadablePhoto(DAMAGED)
+            return self._decode_with_pillow(self._image, number)
+        except UnreadablePhoto:
+            raise
+        except Exception as error:  # see pixels()
+            raise UnreadablePhoto(DAMAGED) from error
+
+    @property
+    def pages(self) -> int:
+        """How many pictures the file holds; one that cannot be told counts as 1."""
+        try:
+            if self._image.format == "HEIF":
+                return len(pi_heif.open_heif(io.BytesIO(self._data)))
+            return int(getattr(self._image, "n_frames", 1))
+        except Exception:  # noqa: BLE001 - see pixels()
+            return 1
+
+    def _readable_part(self) -> NDArray[np.uint8]:
+        try:
+            with _TRUNCATED, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ImageFile.LOAD_TRUNCATED_IMAGES = True
+                try:
+                    return self._decode_with_pillow(Image.open(io.BytesIO(self._data), formats=FORMATS))
+                finally:
+                    ImageFile.LOAD_TRUNCATED_IMAGES = False
+        except Exception as error:  # see pixels()
             raise UnreadablePhoto(DAMAGED) from error
 
     def _decode(self, scale: float) -> NDArray[np.uint8]:
         if self._image.format == "HEIF":
-            # Not through a Pillow image, which would hold the pixels a second time. libheif turns them upright itself.
-            opened = pi_heif.open_heif(io.BytesIO(self._data))
-            return _as_rgb(np.asarray(_Lent(opened))[:, : opened.size[0]])
+            return _heif_pixels(pi_heif.open_heif(io.BytesIO(self._data)))
         if self._image.mode in ("RGB", "L"):
             if self._image.format in ("JPEG", "MPO"):
                 pixels = _decode_jpeg(self._data, self._image.size, scale)
@@ -79,12 +120,13 @@ class Photo:
             if pixels is not None:
                 return _upright(pixels, self._orientation)
             # Pillow reads some files that these give up on, and says what is wrong with the others.
-        return self._decode_with_pillow()
+        return self._decode_with_pillow(self._image)
 
-    def _decode_with_pillow(self) -> NDArray[np.uint8]:
-        image = self._image
-        image.seek(0)
+    def _decode_with_pillow(self, image: Image.Image, page: int = 0) -> NDArray[np.uint8]:
+        image.seek(page)
         image.load()
+        if image.width * image.height > MAX_PIXELS:  # a later page may be larger than the first
+            raise UnreadablePhoto(DAMAGED)
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             # Pillow would cut 16-bit grey off at 255 instead of scaling it.
             deep = np.asarray(image, dtype=np.float32)
@@ -138,11 +180,16 @@ class _Lent:
     An array made of the picture itself would not keep it alive, and soon show memory that has been given back.
     """
 
-    def __init__(self, picture: pi_heif.HeifFile):
+    def __init__(self, picture: pi_heif.HeifFile | pi_heif.HeifImage):
         self._picture = picture
         interface = picture.__array_interface__
         address = np.frombuffer(interface["data"], np.uint8).ctypes.data
         self.__array_interface__ = interface | {"data": (address, True)}
+
+
+def _heif_pixels(picture: pi_heif.HeifFile | pi_heif.HeifImage) -> NDArray[np.uint8]:
+    # Not through a Pillow image, which would hold the pixels a second time. libheif turns them upright itself.
+    return _as_rgb(np.asarray(_Lent(picture))[:, : picture.size[0]])
 
 
 def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from typing import BinaryIO
+from io import BufferedReader
 
 # Linux only: reading with it leaves even the time of last access as it was.
 _NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
@@ -21,7 +21,7 @@ def _opener(path: str, flags: int) -> int:
         return os.open(path, flags)
 
 
-def open_untouched(path: str) -> BinaryIO:
+def open_untouched(path: str) -> BufferedReader:
     """Open a file for reading, its access time untouched where the system allows it. Raises OSError."""
     return open(reachable(path), "rb", opener=_opener)
 

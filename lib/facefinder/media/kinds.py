@@ -19,12 +19,15 @@ SUFFIXES: dict[Kind, frozenset[str]] = {
         Kind.PHOTO: ".jpg .jpeg .jpe .jfif .jif .jpg_large .mpo .png .apng .webp .heic .heif .hif .avif .tif .tiff "
         ".bmp .gif",
         Kind.RAW: ".cr2 .cr3 .nef .nrw .arw .sr2 .dng .raf .orf .rw2 .pef .srw",
-        Kind.VIDEO: ".mp4 .m4v .mov .qt .avi .mkv .webm .mts .m2ts .m2t .ts .3gp .3g2 .mpg .mpeg .mpe .vob .mod .tod "
-        ".wmv .asf .flv .dv .ogv .divx",
+        Kind.VIDEO: ".mp4 .m4v .mov .qt .avi .mkv .webm .mts .m2ts .m2t .3gp .3g2 .mpg .mpeg .mpe .vob .mod .tod "
+        ".wmv .asf .flv .ogv .divx",
         Kind.ARCHIVE: ".zip",
     }.items()
 }
-PHOTO_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, ARCHIVE_SUFFIXES = (SUFFIXES[kind] for kind in Kind)
+# What a search opens unasked.
+SEARCHED_SUFFIXES = SUFFIXES[Kind.PHOTO] | SUFFIXES[Kind.RAW] | SUFFIXES[Kind.VIDEO]
+# Other files are called that too, programs' most of all: only what is in them counts.
+_DOUBTFUL = frozenset(".mod .tod .vob .mpe .divx".split())
 
 # How many of a file's first bytes kind_of_head() wants.
 HEAD = 16
@@ -74,5 +77,7 @@ def kind_of(name: str, head: bytes) -> Kind | None:
     said, seen = kind_of_name(name), kind_of_head(head)
     if seen is Kind.PHOTO and said is Kind.RAW and head.startswith((b"II*\0", b"MM\0*")):
         return Kind.RAW
+    if seen is None and suffix_of(name) in _DOUBTFUL:
+        return None
     # A video stream out of a camcorder or off the air has no mark of its own in front; a damaged file has lost it.
     return seen or said

@@ -29,7 +29,10 @@ HELD_BYTES = 64 << 20  # of packets that wait for this to be known
 
 CHECK = 0.2  # seconds between two comparisons that look for a change of scene
 THUMBNAIL = (32, 18)
-CUT = 30.0  # mean difference of two thumbnails (0 to 255) from which on they are two scenes
+CUT = 22.0  # mean difference of two thumbnails (0 to 255) from which on they are two scenes
+
+# Seconds at the end of which there is no picture, from which on a part of the file is missing.
+MISSING = 5.0
 
 DAMAGED = "broken video: a part of it is damaged or missing"
 UNKNOWN = "not a video, or of a kind that is not read here"
@@ -47,14 +50,14 @@ class Look:
 class Video:
     """An open video, to be used as a context manager. taken: as EXIF writes it. seconds: as far as the file tells.
 
-    width, height: of the upright picture, pixels; 0 before the first look. damaged: whether something was missing so far.
+    width, height: of the upright picture, pixels; 0 before the first look. damaged: whether something was missing.
     """
 
     def __init__(self, file: BinaryIO):
         """Raises UnreadablePhoto."""
         self.damaged = False
         try:
-            self._container = av.open(file, metadata_errors="replace", container_options=_OPTIONS)
+            self._container = av.open(_Nameless(file), metadata_errors="replace", container_options=_OPTIONS)
         except Exception as error:  # on hostile files FFmpeg and PyAV raise almost anything
             raise UnreadablePhoto(UNKNOWN if isinstance(error, av.InvalidDataError) else DAMAGED) from error
         self._stream = _picture_stream(self._container)
@@ -90,6 +93,9 @@ class Video:
             if cut or not 0 <= moment - looked < step:
                 looked = moment
                 yield Look(moment, self._upright(frame), scene)
+        length = self._stream.duration
+        if length is not None and checked + MISSING < float(length * self._stream.time_base):
+            self.damaged = True
 
     def at(self, moment: float) -> NDArray[np.uint8]:
         """The picture shown at a moment that looks() gave. Raises UnreadablePhoto."""
@@ -173,10 +179,17 @@ class Video:
         if frame.interlaced_frame and size[1] > frame.height // 2:
             # Two fields of different moments: one of them, its missing lines filled in.
             pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24")[::2])
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
         else:
             pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="AREA")
         return np.ascontiguousarray(np.rot90(pixels, _turn(frame.rotation)))
+
+
+class _Nameless:
+    """A file whose name FFmpeg does not get to see: it would judge the video by it."""
+
+    def __init__(self, file: BinaryIO):
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 _OPTIONS = {"format_whitelist": CONTAINERS}
@@ -198,7 +211,9 @@ _COVER = av.stream.Disposition.attached_pic
 
 def _thumbnail(frame: VideoFrame) -> NDArray[np.int16]:
     width, height = THUMBNAIL
-    small = frame.to_ndarray(format="gray", width=width, height=height, interpolation="FAST_BILINEAR")
+    small: NDArray[np.uint8] = frame.to_ndarray(
+        format="gray", width=width, height=height, interpolation="FAST_BILINEAR"
+    )
     return small.astype(np.int16)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from facefinder.media.files import reachable
-from facefinder.media.kinds import PHOTO_SUFFIXES
+from facefinder.media.kinds import SEARCHED_SUFFIXES
 from facefinder.media.mounts import PROGRAMS, PSEUDO, mount_of, mount_points
 from facefinder.media.patience import SECONDS, Patience
 from facefinder.media.rules import (
@@ -285,4 +285,4 @@ def _may_be_photo(name: str) -> bool:
     if name.startswith("."):
         return False  # ._IMG_1.JPG of macOS, .DS_Store and the like hold no photo
     suffix = os.path.splitext(name)[1].lower()
-    return not suffix or suffix in PHOTO_SUFFIXES
+    return not suffix or suffix in SEARCHED_SUFFIXES

@@ -6,14 +6,16 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facefinder.media.decode import UnreadablePhoto, open_photo
+from facefinder.media.decode import Photo, UnreadablePhoto
 from facefinder.media.files import open_untouched
+from facefinder.media.pictures import Still, picture_at
 from facefinder.review.word import Box
 
 # A crop under way. A killed run leaves at most one in a folder, and the next uses it up.
@@ -28,21 +30,38 @@ _IN_NAME = re.compile(r"~([0-9a-z]+)\b[^~]*$")
 
 
 def cut_crops(
-    paths: Sequence[str], sha256: bytes, boxes: Sequence[Box], side: int = SIDE, around: float = AROUND
+    paths: Sequence[str],
+    sha256: bytes,
+    boxes: Sequence[Box],
+    side: int = SIDE,
+    around: float = AROUND,
+    moments: Sequence[float | None] = (),
 ) -> list[NDArray[np.uint8]] | None:
-    """Cut faces out of a photo that lies at one of `paths`: (side, side, 3) RGB each, upright.
+    """Cut faces out of a photo or video that lies at one of `paths`: (side, side, 3) RGB each, upright.
 
-    around: how much of the photo is shown, see frame(). None if the photo does not lie there unchanged.
+    around: how much of the photo is shown, see frame(). moments: the faces' own (see Face), none if all are in the
+    main picture. None if the file does not lie there unchanged.
     """
     for path in paths:
         try:
             with open_untouched(path) as file:
-                data = file.read()
-            if hashlib.sha256(data).digest() == sha256:
-                return _cut(data, boxes, side, around)
+                if hashlib.file_digest(file, "sha256").digest() == sha256:
+                    return _cut_all(file, path, boxes, moments or [None] * len(boxes), side, around)
         except (OSError, UnreadablePhoto):
             continue
     return None
+
+
+def _cut_all(
+    file: BinaryIO, path: str, boxes: Sequence[Box], moments: Sequence[float | None], side: int, around: float
+) -> list[NDArray[np.uint8]]:
+    crops: dict[int, NDArray[np.uint8]] = {}
+    for moment in dict.fromkeys(moments):
+        here = [number for number, each in enumerate(moments) if each == moment]
+        file.seek(0)
+        cut = _cut(picture_at(file, path, moment), [boxes[number] for number in here], side, around)
+        crops |= dict(zip(here, cut, strict=True))
+    return [crops[number] for number in range(len(boxes))]
 
 
 def frame(box: Box, width: float, height: float, around: float = AROUND) -> Box:
@@ -57,8 +76,7 @@ def frame(box: Box, width: float, height: float, around: float = AROUND) -> Box:
     return left, top, min(side, width), min(side, height)
 
 
-def _cut(data: bytes, boxes: Sequence[Box], side: int, around: float) -> list[NDArray[np.uint8]]:
-    photo = open_photo(data)
+def _cut(photo: Photo | Still, boxes: Sequence[Box], side: int, around: float) -> list[NDArray[np.uint8]]:
     frames = [frame(box, photo.width, photo.height, around) for box in boxes]
     # JPEG is decoded no larger than the smallest face needs.
     pixels = photo.pixels(min(1.0, side / min(max(width, height) for _, _, width, height in frames)))

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from facefinder.errors import DestinationError
 from facefinder.index import Index
 from facefinder.progress import Progress
-from facefinder.review.crops import cut_crops, identity, write_crop
+from facefinder.review.crops import AROUND, SIDE, cut_crops, identity, write_crop
 from facefinder.review.names import (
     HELP,
     NOT_SURE,
@@ -240,8 +241,13 @@ class Tree:
                 paths = [self._paths(number) for number in some]
                 sha256 = [self._index.content(number).sha256 for number in some]
                 boxes = [[crop.box for crop in by_content[number]] for number in some]
-                cut = threads.map(cut_crops, paths, sha256, boxes)
+                moments = [self._moments(by_content[number]) for number in some]
+                cut = threads.map(cut_crops, paths, sha256, boxes, repeat(SIDE), repeat(AROUND), moments)
                 yield from zip(some, cut, strict=True)
+
+    def _moments(self, crops: Sequence[WantedCrop]) -> list[float | None]:
+        select = "SELECT moment FROM face WHERE id = ?"
+        return [moment for crop in crops for (moment,) in self._index.rows(select, (crop.face,))]
 
     def _paths(self, content: int) -> list[str]:
         rows = self._index.rows(
