@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facefinder.errors import ReferencesError
 from facefinder.faces.analyzer import Face, Rule
+from facefinder.media.kinds import Kind, kind_of_name
 from facefinder.media.rules import skipped_folder
 from facefinder.media.walk import FoundFile, walk
 
@@ -57,7 +58,7 @@ def reference_files(folder: Path) -> dict[str, list[FoundFile]]:
     problems: list[str] = []
     for file in walk([folder], on_problem=lambda path, why: problems.append(f"{path}: {why}.")):
         first, *below = Path(file.path).relative_to(folder).parts
-        if file.has_photo_suffix and not (below and first.startswith(".")):
+        if kind_of_name(file.path) in (Kind.PHOTO, Kind.RAW) and not (below and first.startswith(".")):
             people.setdefault(first if below else folder.name, []).append(file)
     if problems:
         raise ReferencesError("\n".join(problems))
