@@ -22,8 +22,8 @@ REACH, GROWTH = 1.0, 2.0
 
 # What a recogniser can use: more pixels or more sharpness than this make no better face.
 ENOUGH_PIXELS, ENOUGH_SHARPNESS = 112.0, 300.0
-# An appearance's vector is the mean of its looks', each with its quality to this power as its weight. Of 100 tracks made
-# of blurred, small and noisy copies of portraits 97 lay within .46 of the person, 93 by their best look alone, 94 by the
+# An appearance's vector is the mean of its looks', each with its quality to this power as its weight. Of 100 tracks
+# made of blurred, small, noisy copies of portraits 97 lay within .46 of the person, 93 by their best look, 94 by the
 # plain mean, 62 by the first look (tried once; no program in tests/bench repeats it yet).
 WEIGHT = 3
 
