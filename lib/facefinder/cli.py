@@ -1,16 +1,19 @@
 """Arguments -> one of the commands; the only place that maps an exception to an exit code."""
 
 import io
+import json
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from facefinder import groups_summary, summary
 from facefinder.errors import FaceFinderError, Interrupted
-from facefinder.find import find
+from facefinder.find import Outcome, find
 from facefinder.groups import groups
+from facefinder.match import Verdict
 from facefinder.progress import Progress, choose_progress
 from facefinder.settings import Settings, read_settings
 
@@ -45,7 +48,31 @@ def main(arguments: Sequence[str], home: Path) -> int:
 def _find(settings: Settings, progress: Progress) -> tuple[str, bool]:
     outcome = find(settings, progress)
     text = summary.as_json(outcome, settings) if settings.json else summary.in_words(outcome, settings)
+    if settings.by_hand and not settings.json and _wants_to_review(text, outcome):
+        text, _ = _review(settings, progress)
     return text, outcome.failures
+
+
+def _wants_to_review(text: str, outcome: Outcome) -> bool:
+    """Whether somebody sits at a terminal, there are photos to decide on, and they say yes to it."""
+    maybe = sum(match.verdict is Verdict.MAYBE for match in outcome.matches)
+    if not maybe or not sys.stdin.isatty() or not sys.stdout.isatty():
+        return False
+    print(f"\n{text}\n")
+    question = f"Look through the {summary.count(maybe, 'photo')} that may show them, in the browser? [y/N] "
+    try:
+        return input(question).strip().casefold() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _review(settings: Settings, progress: Progress) -> tuple[str, bool]:
+    from facefinder.review_page import command  # only here, for the start of all else is faster without it
+
+    outcome = command.review(settings, progress)
+    if settings.json:
+        return json.dumps(asdict(outcome), indent=1), bool(outcome.problem)
+    return command.in_words(outcome), bool(outcome.problem)
 
 
 def _groups(settings: Settings, progress: Progress) -> tuple[str, bool]:
@@ -55,4 +82,4 @@ def _groups(settings: Settings, progress: Progress) -> tuple[str, bool]:
 
 
 # Command (see flags.PARSERS) -> what runs it; returns what to say at the end, and whether something could not be done.
-COMMANDS = {"find": _find, "groups": _groups}
+COMMANDS = {"find": _find, "groups": _groups, "review": _review}

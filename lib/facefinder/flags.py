@@ -37,6 +37,12 @@ examples:
 Flags that do not change from run to run have a twin in face_finder.toml beside the script:  jobs = 2
 """
 
+REVIEW_EXAMPLES = f"""
+examples:
+  {PROGRAM} review                  look through what the last search found
+  {PROGRAM} review --refs refs/Mom  with the same --refs and --model as that search, if it had any
+"""
+
 
 # Of two vectors at right angles, in the measure that counts highest.
 LONGEST = max(measure.of_cosine(1) for measure in MEASURES.values())
@@ -145,11 +151,32 @@ def groups_parser() -> Parser:
     return parser
 
 
+def review_parser() -> Parser:
+    """The flags of the command `review`."""
+    parser = _parser(
+        "Shows in the browser what the last search and the groups found: say who is who, with\n"
+        "one key for each answer. The next search is better for it. Nothing is searched anew.",
+        REVIEW_EXAMPLES,
+        None,
+    )
+    parser.prog += " review"
+    who = parser.add_argument_group("who")
+    who.add_argument("--refs", type=path_of, metavar="DIR", help="the reference photos of that search (default: refs)")
+    who.add_argument("--demo", action="store_true", help="look through what --demo found")
+    how = _add_how(parser)
+    how.add_argument("--threshold", type=_distance, metavar="D", help="greatest distance that counts")
+    memory = parser.add_argument_group("what is remembered")
+    _add_groups(memory)
+    _add_index(memory)
+    _add_output(parser)
+    return parser
+
+
 # Command -> its flags; the first one needs no name on the command line.
-PARSERS = {"find": find_parser, "groups": groups_parser}
+PARSERS = {"find": find_parser, "groups": groups_parser, "review": review_parser}
 
 
-def _parser(description: str, examples: str, places: str) -> Parser:
+def _parser(description: str, examples: str, places: str | None) -> Parser:
     parser = Parser(
         prog=PROGRAM,
         description=description,
@@ -157,7 +184,8 @@ def _parser(description: str, examples: str, places: str) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("places", nargs="*", type=path_of, metavar="PLACE", help=places)
+    if places:
+        parser.add_argument("places", nargs="*", type=path_of, metavar="PLACE", help=places)
     return parser
 
 

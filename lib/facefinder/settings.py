@@ -44,7 +44,8 @@ class Settings:
     stick or is none; None if there is neither.
 
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
-    is meant; if not, `people` are. command: a key of flags.PARSERS. grouping: what only `groups` wants to know.
+    is meant; if not, `people` are. by_hand: whether there were flags or a command. command: a key of flags.PARSERS.
+    grouping: what only `groups` wants to know.
     engine: "native" or "deepface"; detector, backend: of the latter. distance: a key of MEASURES, for what is told.
     """
 
@@ -78,6 +79,7 @@ class Settings:
     exclude: tuple[str, ...] = ()
     include_system: bool = False
     follow_links: bool = False
+    by_hand: bool = False
 
     @property
     def measure(self) -> Measure:
@@ -158,6 +160,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         exclude=tuple(given.exclude),
         include_system=given.include_system,
         follow_links=given.follow_links,
+        by_hand=bool(arguments),
     )
 
 

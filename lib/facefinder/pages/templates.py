@@ -18,7 +18,7 @@ class Texts:
     def __init__(self, language: str = "en"):
         self._texts = tomllib.loads((FOLDER / "texts" / f"{language}.toml").read_text("utf-8"))
 
-    def __call__(self, name: str, **values: object) -> str:
+    def __call__(self, name: str, /, **values: object) -> str:
         """The text called `name`, its fields filled in; of a pair `one`/`many` the one that suits `count`."""
         text = self.table(name)
         if isinstance(text, dict):

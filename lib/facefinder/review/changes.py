@@ -118,10 +118,13 @@ def interpret(
     said: Said,
     word: Words,
     deletions: Container[Kind],
+    overruled: Container[int] = (),
 ) -> Changes:
     """Turn the differences into steps. word: (face, person, verdict) -> a Word.
 
-    deletions: the kinds of which a missing crop counts as deleted by the user.
+    deletions: the kinds of which a missing crop counts as deleted by the user. overruled: the faces of which the user
+    said elsewhere, after the folder was written, that they are not who they lie with: what is done to a whole folder
+    says nothing of them.
     """
     was = {crop.face: crop for crop in shown}
     names = dict(said.names)
@@ -138,7 +141,7 @@ def interpret(
         changes.where[crop.face] = (target, kind)
         if (source, source_kind) != (target, kind):
             moved[source, target, source_kind, kind].append(crop.face)
-        elif crop.folder and kind is Kind.SURE:
+        elif crop.folder and kind is Kind.SURE and crop.face not in overruled:
             in_folder[crop.folder].append(crop.face)
     changes.steps += _namings(folders, in_folder, names, word)
 
@@ -149,7 +152,10 @@ def interpret(
     for before in shown:
         if before.person is not None:
             members[said.root(before.person), before.kind].append(before.face)
-            if before.face not in changes.where and before.kind in deletions:
+            # Who has become part of somebody else since, elsewhere, has a folder that is out of date: that it is gone
+            # says nothing.
+            is_up_to_date = said.root(before.person) == before.person
+            if is_up_to_date and before.face not in changes.where and before.kind in deletions:
                 missing[said.root(before.person), before.kind].append(before.face)
     standing = {person for person, kind in changes.where.values() if person is not None and kind is Kind.SURE}
     gone = {person for person, kind in members if kind is Kind.SURE and person not in standing}
@@ -167,7 +173,7 @@ def interpret(
             assert source is not None and target is not None, "members and folders have a person"
             step = Step(f"You merged {called(source)} into {called(target)} ({count_faces(len(faces))}).")
             step.joins.append((source, target))
-            step.words = [word(face, target, Verdict.IS) for face in faces]
+            step.words = [word(face, target, Verdict.IS) for face in faces if face not in overruled]
             changes.steps.append(step)
             if name := names.pop(source, None):
                 names.setdefault(target, name)

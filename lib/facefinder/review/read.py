@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from facefinder.errors import DestinationError
 from facefinder.index import Index
 from facefinder.review.changes import Folders, LyingCrop, ShownCrop, interpret, whose_folders
 from facefinder.review.crops import identity
 from facefinder.review.names import HELP, NOT_SURE, Kind, is_junk, kind_of, person_folder
 from facefinder.review.piled import new_person
-from facefinder.review.word import History, Verdict, Word
+from facefinder.review.word import History, Said, Verdict, Word
 
 # Where more than half of many crops have gone, the folder was rather copied in part than looked through.
 MANY = 10
@@ -86,15 +88,40 @@ def read_back(index: Index, folder: Path) -> Reading:
     lying = [LyingCrop(face, person_folder(path), kind_of(path)) for face, path in faces.items()]
     people = {number for (number,) in index.rows("SELECT id FROM person")}
     folders: Folders = whose_folders(shown, lying, said, people, partial(new_person, index))
-    changes = interpret(shown, lying, folders, said, partial(word_on, index), deletions)
+    overruled = _overruled(index, shown, said)
+    changes = interpret(shown, lying, folders, said, partial(word_on, index), deletions, overruled)
     for step in changes.steps:
         history.add(step)
         reading.steps.append(step.what)
     index.rows("DELETE FROM shown")
+    was = {crop.face: crop.person for crop in shown}
     for face, (person, kind) in changes.where.items():
+        before = was.get(face)
+        if before is not None and said.root(before) == person:
+            person = before  # who has become part of somebody else has a folder of old until the next writing
         index.rows("INSERT INTO shown VALUES (?, ?, ?, ?)", (face, faces[face], person, kind.value))
     index.commit()
     return reading
+
+
+def _overruled(index: Index, shown: list[ShownCrop], said: Said) -> set[int]:
+    """The faces that lie with somebody who they are not, as the user said on the review page since."""
+    person_of = {crop.face: said.root(crop.person) for crop in shown if crop.person is not None}
+    spoken_of = [
+        row
+        for content in said.faces
+        for row in index.rows("SELECT id, content, x, y, width, height FROM face WHERE content = ?", (content,))
+        if row[0] in person_of
+    ]
+    contents = np.array([row[1] for row in spoken_of], np.int64)
+    boxes = np.array([row[2:] for row in spoken_of], np.float32).reshape(-1, 4)
+    overruled = set()
+    for row, verdicts in said.on(contents, boxes):
+        face = spoken_of[row][0]
+        is_one = [who for who, verdict in verdicts.items() if verdict is Verdict.IS]
+        if verdicts.get(person_of[face]) is Verdict.NOT or (is_one and is_one != [person_of[face]]):
+            overruled.add(face)
+    return overruled
 
 
 def read_if_ours(index: Index, folder: Path) -> Reading:
