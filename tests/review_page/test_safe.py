@@ -3,16 +3,19 @@
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import face_finder
 from facefinder.review_page.server import LARGEST_FORM, Sitting
+from tests.test_read_only import CALL, CHANGING, DAY, NETWORK, OPENING, WRITING_FLAGS, paths, state
 
 HOSTILE = "<script>document.title='hacked'</script><img src=x onerror=alert(1)>"
 
@@ -281,26 +284,105 @@ def test_done_ends_the_server_at_once(visitor, served):
         visitor.ask("/")
 
 
-def test_the_command_shows_its_address_and_ctrl_c_ends_it_well(stick):
-    """With the real command, as from a terminal without a screen."""
+def start_review(stick, *before: object, **environment: str) -> tuple[subprocess.Popen[str], str]:
+    """The real command as from a terminal without a screen, and the address that it names."""
     words = ["review", "--refs", stick.refs, "--index", stick.folder / "index.sqlite", "--groups", stick.tree]
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     process = subprocess.Popen(
-        [sys.executable, "-s", "-P", "-B", face_finder.HOME / "face_finder.py", *map(str, words)],
-        env=environment | {"HOME": str(stick.folder)},
+        [*map(str, before), sys.executable, "-s", "-P", "-B", face_finder.HOME / "face_finder.py", *map(str, words)],
+        env={"PATH": os.environ["PATH"], "HOME": str(stick.folder)} | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.stdout
-    address = None
-    deadline = time.monotonic() + 60
-    while not address and time.monotonic() < deadline:
-        address = re.search(r"http://127\.0\.0\.1:\d+/open\?token=\S+", process.stdout.readline())
-    assert address
+    lines = []
+    while line := process.stdout.readline():
+        lines.append(line)
+        if address := re.search(r"http://127\.0\.0\.1:\d+/open\?token=\S+", line):
+            return process, address[0]
+    raise AssertionError("".join(lines))
+
+
+def test_the_command_shows_its_address_and_ctrl_c_ends_it_well(stick):
+    process, _ = start_review(stick)
     process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
-    assert process.wait(30) == 0, rest
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, rest
     assert "You changed nothing." in rest
     assert "Traceback" not in rest
+
+
+def test_a_review_writes_to_the_stick_alone_and_speaks_to_this_computer_alone(stick, tmp_path, album):
+    """A whole sitting under strace, on photos that were last read long ago."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    stick.place = tmp_path / "Pictures"
+    shutil.copytree(album, stick.place)
+    for path in stick.place.rglob("*"):
+        os.utime(path, ns=(path.stat().st_mtime_ns - 2 * DAY, path.stat().st_mtime_ns - DAY))
+    stick.groups(stick.place)
+    stick.find()
+    before = state(stick.place)
+    trace = tmp_path / "trace"
+    names = ",".join(f"?{name}" for name in sorted(CHANGING | OPENING | NETWORK))
+    process, address = start_review(stick, "strace", "-f", "--seccomp-bpf", "-y", "-o", trace, "-e", f"trace={names}")
+    base, _, token = address.partition("/open?token=")
+    visitor = Visitor(SimpleNamespace(base=base, token=token))
+    visitor.enter()
+    faces = {int(face) for face in re.findall(r"/face/(\d+)/", visitor.ask("/").text)}
+    assert all(visitor.ask(f"/face/{face}/{size}.jpg").status == 200 for face in faces for size in ("face", "photo"))
+    questions = "/person/r1"
+    face = re.findall(r"/face/(\d+)/large", visitor.ask(f"{questions}/maybe").text)[0]
+    assert visitor.ask(f"{questions}/answer", "POST", f"face={face}&answer=yes").status == 303
+    assert "Thank you" in visitor.ask("/done", "POST", "").text
+    rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert "The groups folder shows it as well." in rest
+    calls = [(match[1], match[2]) for line in trace.read_text().splitlines() if (match := CALL.match(line))]
+    allowed = (stick.folder, Path("/dev/null"), Path("/dev/tty"), Path("/dev/shm"))
+    assert [
+        (name, arguments)
+        for name, arguments in calls
+        if name in CHANGING or (name in OPENING and WRITING_FLAGS.search(arguments))
+        if not all(any(path.is_relative_to(folder) for folder in allowed) for path in paths(arguments))
+    ] == []
+    network = [arguments for name, arguments in calls if name in NETWORK and "AF_INET" in arguments]
+    assert network
+    assert all('inet_addr("127.0.0.1")' in arguments for arguments in network)
+    assert state(stick.place) == before, "not even a time of last access has changed"
+
+
+@pytest.mark.parametrize("wanted", ["n", "y"])
+def test_a_search_by_hand_asks_at_its_end_whether_to_look_through_the_maybes(stick, wanted):
+    """In a terminal. Without one, and at a double-click, nothing is asked: the other tests of find would hang."""
+    pty = pytest.importorskip("pty", reason="needs a system with terminals of this kind")
+    words = ["--refs", stick.refs, "--index", stick.folder / "index.sqlite", "--groups", stick.tree, stick.place]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-s", "-P", "-B", face_finder.HOME / "face_finder.py", *map(str, words)],
+        env={"PATH": os.environ["PATH"], "HOME": str(stick.folder), "TERM": "dumb"},
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    said = ""
+
+    def read_until(text: str) -> None:
+        nonlocal said
+        while text not in said:
+            try:
+                said += os.read(ours, 4096).decode("utf-8", "replace")
+            except OSError:  # the program has ended
+                break
+        assert text in said, said
+
+    read_until("in the browser? [y/N]")
+    assert "Look through the 4 photos that may show them" in said
+    os.write(ours, f"{wanted}\n".encode())
+    if wanted == "y":
+        read_until("/open?token=")
+        process.send_signal(signal.SIGINT)
+        read_until("You changed nothing.")
+    assert process.wait(60) == 0, said
+    assert ("/open?token=" in said) == (wanted == "y")
+    os.close(ours)

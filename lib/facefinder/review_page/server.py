@@ -29,6 +29,8 @@ LONG_CLOSED = 600.0  # seconds without a sign of life from the page after which 
 LAST_ANSWER = 1.0  # seconds to answer in, after the user said that they are done
 LARGEST_FORM, LARGEST_HEAD = 1 << 16, 1 << 14  # bytes; a form with MOST_AT_ONCE faces fits
 
+IN_MEMORY = 1 << 30  # bytes; of more the server would make a temporary file, on somebody else's computer
+
 PAGE = re.compile(r"/(history|person/(?P<key>r?[0-9]{1,9})(/maybe)?)?")
 NUMBER, KEY = "re:[0-9]{1,15}", "re:r?[0-9]{1,9}"
 
@@ -69,6 +71,8 @@ def serve(application: Application, is_over: Callable[[], bool], on_start: Calla
         ident=None,
         max_request_body_size=LARGEST_FORM,
         max_request_header_size=LARGEST_HEAD,
+        inbuf_overflow=IN_MEMORY,
+        outbuf_overflow=IN_MEMORY,
         clear_untrusted_proxy_headers=True,
     )
     try:
