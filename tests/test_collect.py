@@ -326,6 +326,17 @@ def test_the_manifest_says_all_about_each_copy_and_grows_from_run_to_run(disk, o
     assert (out / "manifest.csv").read_bytes().startswith(b"\xef\xbb\xbfsource,copy,person,"), "as spreadsheets like it"
 
 
+def test_a_manifest_from_before_videos_is_read_on(disk, out):
+    first, second = found(disk / "a.jpg", b"a"), found(disk / "b.jpg", b"b")
+    copy(out, first)
+    [old] = manifest(out)
+    del old["seen_at"]
+    (out / "manifest.json").write_text(json.dumps([old]))
+    report = copy(out, first, second)
+    assert (report.copied, report.already_there) == (1, 1)
+    assert [row["seen_at"] for row in manifest(out)] == ["", ""]
+
+
 @pytest.mark.parametrize(
     "text", ["", "[{", "{}x", '{"name": "a web page"}', "[1]", "null", '[{"copy": "Mom/a.jpg"}]'], ids=repr
 )

@@ -164,7 +164,8 @@ def _read_manifest(destination: Path) -> dict[tuple[str, str, str], dict[str, An
     """(person, verdict, SHA-256) -> row."""
     path = destination / "manifest.json"
     try:
-        rows = json.loads(path.read_text("utf-8"))
+        # A manifest from before videos does not say when somebody is in view.
+        rows = [row | {"seen_at": row.get("seen_at", "")} for row in json.loads(path.read_text("utf-8"))]
         if any(row.keys() != set(COLUMNS) for row in rows):
             raise ValueError("other columns")
         return {(row["person"], row["verdict"], row["sha256"]): row for row in rows}
