@@ -11,13 +11,16 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import face_finder
+from clips import clip
 from facefinder.errors import DestinationError, UsageError
 from facefinder.find import Outcome, find
 from facefinder.groups import GroupsOutcome, groups
+from facefinder.media.decode import open_photo
 from facefinder.progress import NoProgress
 from facefinder.review import read as read_module
 from facefinder.review import write as write_module
@@ -564,6 +567,20 @@ def test_a_persons_photos_are_copied_as_find_copies_them(named, tmp_path, people
     assert everybody.to_copy == 11
     assert named.groups("--copy", tmp_path / "dry", "--dry-run").copies is None
     assert not (tmp_path / "dry").exists()
+
+
+def test_a_video_of_a_group_is_a_match_with_the_times_at_which_the_person_is_seen(named, tmp_path, album):
+    face = open_photo((album / "Washington" / "2012" / "DSC_0101.jpg").read_bytes()).pixels(1.0)
+    face = face[: face.shape[0] // 2 * 2, : face.shape[1] // 2 * 2]
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "speech.mp4").write_bytes(clip([face] * 20 + [np.zeros_like(face)] * 60 + [face] * 20))
+    named.groups(album, tmp_path / "clips")
+    outcome = named.groups("--copy", tmp_path / "out", "--person", "Barack")
+    [video] = [found for found in outcome.matches if found.source.endswith("speech.mp4")]
+    assert (video.verdict, video.when) == ("sure", "0:00, 0:08")
+    assert video.moment is not None
+    assert all(found.when == "" for found in outcome.matches if found is not video)
+    assert [row["seen_at"] for row in json.loads((tmp_path / "out" / "manifest.json").read_text())].count("") == 4
 
 
 def test_photos_of_people_together_and_of_one_without_the_other(named, tmp_path):

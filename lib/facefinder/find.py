@@ -1,6 +1,5 @@
 """The main job: people in (by reference photos, or by their groups), the photos of those people out."""
 
-import math
 import os
 import platform
 import time
@@ -17,7 +16,7 @@ from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify
 from facefinder.faces.deepface_models import deepface_thresholds, specify_deepface
 from facefinder.faces.models import recogniser
 from facefinder.index import Index
-from facefinder.match import Limits, PhotoMatch, Verdict, match
+from facefinder.match import Limits, PhotoMatch, Sighting, Verdict, match
 from facefinder.media.patience import Patience
 from facefinder.media.rules import NotSearched, Rules
 from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
@@ -25,7 +24,7 @@ from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
 from facefinder.review.people import joined, no_such_person, people_of_groups, sharpened, verdicts_on
 from facefinder.review.read import Reading, read_if_ours
-from facefinder.review.word import Box, History, Said, same_name
+from facefinder.review.word import History, Said, same_name
 from facefinder.scan import ScanReport, scan
 from facefinder.settings import Settings
 from facefinder.together import narrow
@@ -138,30 +137,18 @@ def find_matches(index: Index, people: Sequence[Person], limits: Limits, said: S
     """
     said = said or Said()
     numbers = [said.person_called(person.name) for person in people]
-    nearest: dict[tuple[int, int], tuple[Verdict, float, Box, float | None]] = {}
-    appearances: dict[tuple[int, int], list[tuple[Verdict, float, float]]] = defaultdict(list)
+    sightings: dict[tuple[int, int], list[Sighting]] = defaultdict(list)
     for stored in index.faces_seen():
         word = verdicts_on(said, numbers, stored.contents, stored.boxes)
         for found in match(stored.vectors, people, limits, word):
-            key = (int(stored.contents[found.face]), found.person)
-            moment, first, last = (None if math.isnan(time) else time for time in stored.times[found.face].tolist())
-            here = (found.verdict, found.distance, tuple(stored.boxes[found.face].tolist()), moment)
-            if first is not None and last is not None:
-                appearances[key].append((found.verdict, first, last))
-            if key not in nearest or _is_surer(here, nearest[key]):
-                nearest[key] = here
-    matches = []
-    for (number, person), (verdict, distance, box, moment) in nearest.items():
-        places = index.places_seen(number)
-        # In a video that surely shows the person, the doubtful moments would only distract.
-        seen = [times for sure, *times in appearances[number, person] if sure is verdict]
-        shown = (people[person].name, index.content(number), places, distance, verdict, box)
-        matches.append(PhotoMatch.of(*shown, moment, [(first, last) for first, last in seen]))
+            box, times = (tuple(columns[found.face].tolist()) for columns in (stored.boxes, stored.times))
+            sighting = Sighting(found.verdict, found.distance, box, times)
+            sightings[int(stored.contents[found.face]), found.person].append(sighting)
+    matches = [
+        PhotoMatch.of(people[person].name, index.content(number), index.places_seen(number), seen)
+        for (number, person), seen in sightings.items()
+    ]
     return sorted(matches, key=lambda found: (found.person, found.distance, found.source))
-
-
-def _is_surer(one: tuple[Verdict, float, object, object], other: tuple[Verdict, float, object, object]) -> bool:
-    return (one[0] is Verdict.MAYBE, one[1]) < (other[0] is Verdict.MAYBE, other[1])
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -106,7 +106,7 @@ def find_parser() -> Parser:
     )
     _add_people(who, "look for NAME, known from the groups or from refs/; may be given again")
     who.add_argument("--copy", type=path_of, metavar="DEST", help="copy the photos found to DEST/NAME")
-    who.add_argument("--dry-run", action="store_true", help="say what would be copied, and copy nothing")
+    _add_switch(who, "--dry-run", "say what would be copied, and copy nothing")
     who.add_argument("--demo", action="store_true", help="run on a small album of real photos")
     _add_where(parser)
     how = _add_how(parser)
@@ -135,7 +135,7 @@ def groups_parser() -> Parser:
     who = parser.add_argument_group("who and where")
     _add_people(who, "whose photos to copy: a name or a group's number; may be given again (default: all names)")
     who.add_argument("--copy", type=path_of, metavar="DEST", help="copy people's photos to DEST/NAME")
-    who.add_argument("--dry-run", action="store_true", help="say what would be copied, and copy nothing")
+    _add_switch(who, "--dry-run", "say what would be copied, and copy nothing")
     word = parser.add_argument_group("what you said")
     word.add_argument("--undo", action="store_true", help="take the last step back; again: the one before")
     word.add_argument("--history", action="store_true", help="list what you did, step by step")
@@ -189,6 +189,12 @@ def _parser(description: str, examples: str, places: str | None) -> Parser:
     return parser
 
 
+def _add_switch(group: argparse._ArgumentGroup, flag: str, help_text: str) -> None:
+    """A flag that may stand in the file too, so that there is one to turn it off."""
+    switch = group.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
+    switch.default = False  # only now, because "(default: False)" would stand in the help
+
+
 def _add_where(parser: Parser) -> None:
     where = parser.add_argument_group("what is passed over")
     where.add_argument(
@@ -199,12 +205,8 @@ def _add_where(parser: Parser) -> None:
         metavar="GLOB",
         help="pass over files and folders of this name (*.png, Backup) or path (2019/scans); may be given again",
     )
-    where.add_argument(
-        "--include-system",
-        action="store_true",
-        help="search recycle bins, thumbnails, caches, system and program folders too",
-    )
-    where.add_argument("--follow-links", action="store_true", help="search what links lead to, too")
+    _add_switch(where, "--include-system", "search recycle bins, thumbnails, caches, system and program folders too")
+    _add_switch(where, "--follow-links", "search what links lead to, too")
 
 
 def _add_people(group: argparse._ArgumentGroup, help_text: str) -> None:
@@ -252,7 +254,7 @@ def _add_index(group: argparse._ActionsContainer) -> None:
 
 def _add_output(parser: Parser) -> None:
     output = parser.add_argument_group("what is said")
-    output.add_argument("--json", action="store_true", help="print the result as JSON")
-    output.add_argument("--quiet", action="store_true", help="plain lines, no progress bar")
-    output.add_argument("--verbose", action="store_true", help="name every match and every problem")
+    _add_switch(output, "--json", "print the result as JSON")
+    _add_switch(output, "--quiet", "plain lines, no progress bar")
+    _add_switch(output, "--verbose", "name every match and every problem")
     output.add_argument("--version", action="version", version=f"Face Finder {__version__}")

@@ -1,5 +1,6 @@
 """Faces x people -> sure, maybe or no, with the distance."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -107,6 +108,16 @@ def match(
     return matches
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A face of a photo that is, or may be, a person. times: moment, seen from, seen until (see Face); NaN for none."""
+
+    verdict: Verdict
+    distance: float
+    box: tuple[float, float, float, float]
+    times: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+
+
 @dataclass(frozen=True)
 class PhotoMatch:
     """A photo that shows, or may show, a person; with the face in it that is nearest.
@@ -131,21 +142,26 @@ class PhotoMatch:
     appearances: tuple[tuple[float, float], ...] = ()
 
     @classmethod
-    def of(
-        cls,
-        person: str,
-        content: Content,
-        places: Sequence[str],
-        distance: float,
-        verdict: Verdict,
-        box: tuple[float, float, float, float],
-        moment: float | None = None,
-        appearances: Sequence[tuple[float, float]] = (),
-    ) -> Self:
-        """A photo that the index knows, at one or more places."""
-        found = (content.sha256.hex(), content.bytes, distance, verdict, box, content.taken)
-        size = (content.width, content.height)
-        return cls(person, places[0], tuple(places[1:]), *found, *size, moment, tuple(sorted(appearances)))
+    def of(cls, person: str, content: Content, places: Sequence[str], sightings: Sequence[Sighting]) -> Self:
+        """A photo that the index knows, at one or more places, with one or more faces of a person in it."""
+        best = min(sightings, key=lambda face: (face.verdict is Verdict.MAYBE, face.distance, face.box))
+        # In a video that surely shows the person, the doubtful moments would only distract.
+        seen = [face.times[1:] for face in sightings if face.verdict is best.verdict]
+        return cls(
+            person,
+            places[0],
+            tuple(places[1:]),
+            content.sha256.hex(),
+            content.bytes,
+            best.distance,
+            best.verdict,
+            best.box,
+            content.taken,
+            content.width,
+            content.height,
+            None if math.isnan(best.times[0]) else best.times[0],
+            tuple(sorted((first, last) for first, last in seen if not math.isnan(first))),
+        )
 
     @property
     def when(self) -> str:

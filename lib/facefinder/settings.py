@@ -231,7 +231,7 @@ def _read_toml(path: Path, command: str, parsers: Mapping[str, argparse.Argument
 def _settings_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     """Name -> the flag, of all flags but those that stand for one run."""
     return {
-        action.option_strings[-1].removeprefix("--"): action
+        action.option_strings[0].removeprefix("--"): action
         for action in parser._actions
         if action.option_strings and action.dest not in ONE_RUN
     }
@@ -243,7 +243,7 @@ def _toml_value(value: object, action: argparse.Action) -> object:
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise not_possible(value, "true, false")
-        return action.const
+        return True if action.const is None else action.const
     if action.choices and value not in action.choices:
         raise not_possible(value, ", ".join(action.choices))
     if action.type is path_of and not isinstance(value, str):

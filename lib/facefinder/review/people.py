@@ -1,6 +1,7 @@
 """Groups -> people to look for, and the photos that show them."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,12 +12,12 @@ from facefinder.errors import UsageError
 from facefinder.faces.analyzer import Face
 from facefinder.group import STRANGER
 from facefinder.index import Index
-from facefinder.match import Limits, PhotoMatch, Verdict
+from facefinder.match import Limits, PhotoMatch, Sighting, Verdict
 from facefinder.people import Person, Reference
 from facefinder.review import word
 from facefinder.review.names import Kind, number_name
 from facefinder.review.piled import PiledFaces, faces_in, last_groups
-from facefinder.review.word import Box, Said
+from facefinder.review.word import Said
 
 # More references find hardly more, and each is one more chance to be mistaken: the limits are measured with 3 to 10.
 MOST_REFERENCES = 10
@@ -172,22 +173,21 @@ def matches_of_groups(
 
     shown_as: for each face whose it is, and how surely. A photo is there if this computer has it at its place.
     """
-    best: dict[tuple[int, int], tuple[bool, float, Box]] = {}
+    sightings: dict[tuple[int, int], list[Sighting]] = defaultdict(list)
     for row, (person, kind) in enumerate(shown_as):
         if person in people and person is not None and kind is not Kind.STRANGER:
-            found = (kind is Kind.UNSURE, float(distances[row]), tuple(faces.boxes[row].tolist()))
-            key = (int(faces.contents[row]), person)
-            best[key] = min(best.get(key, found), found)
+            verdict = Verdict.MAYBE if kind is Kind.UNSURE else Verdict.SURE
+            distance = float(distances[row]) if np.isfinite(distances[row]) else limits.maybe
+            box, times = (tuple(columns[row].tolist()) for columns in (faces.boxes, faces.times))
+            sightings[int(faces.contents[row]), person].append(Sighting(verdict, distance, box, times))
     matches, absent = [], set()
-    for (number, person), (unsure, distance, box) in best.items():
+    for (number, person), seen in sightings.items():
         content = index.content(number)
         paths = _lying_places(index, number, content.bytes)
         if not paths:
             absent.add(number)
             continue
-        verdict = Verdict.MAYBE if unsure else Verdict.SURE
-        distance = distance if np.isfinite(distance) else limits.maybe
-        matches.append(PhotoMatch.of(people[person], content, paths, distance, verdict, box))
+        matches.append(PhotoMatch.of(people[person], content, paths, seen))
     return sorted(matches, key=lambda found: (found.person, found.verdict, found.distance, found.source)), len(absent)
 
 

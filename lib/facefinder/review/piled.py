@@ -17,13 +17,17 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PiledFaces:
-    """N faces of the piles, by row number. ids, contents (N,): their row numbers in the index; boxes (N, 4)."""
+    """N faces of the piles, by row number. ids, contents (N,): their row numbers in the index; boxes (N, 4).
+
+    times: (N, 3) moment, seen from, seen until, as in Face; NaN where there is none.
+    """
 
     ids: Integers
     contents: Integers
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     sharpness: NDArray[np.float32]
+    times: NDArray[np.float32]
     vectors: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -78,17 +82,18 @@ def _choose(index: Index) -> None:
 
 def _faces_of_chosen(index: Index) -> PiledFaces:
     rows = index.rows(
-        "SELECT face.id, face.content, x, y, width, height, score, sharpness, vector FROM chosen JOIN face "
-        "ON face.content = chosen.content WHERE analyzer = ? ORDER BY face.content, face.id",
+        "SELECT face.id, face.content, x, y, width, height, score, sharpness, moment, seen_from, seen_until, vector "
+        "FROM chosen JOIN face ON face.content = chosen.content WHERE analyzer = ? ORDER BY face.content, face.id",
         (index.analyzer,),
     )
-    vectors = np.frombuffer(b"".join(row[8] for row in rows), np.float32)
+    vectors = np.frombuffer(b"".join(row[11] for row in rows), np.float32)
     return PiledFaces(
         np.array([row[0] for row in rows], np.int64),
         np.array([row[1] for row in rows], np.int64),
         np.array([row[2:6] for row in rows], np.float32).reshape(-1, 4),
         np.array([row[6] for row in rows], np.float32),
         np.array([row[7] for row in rows], np.float32),
+        np.array([row[8:11] for row in rows], np.float32).reshape(-1, 3),
         vectors.reshape(len(rows), -1) if rows else np.empty((0, 1), np.float32),
     )
 
