@@ -1,11 +1,13 @@
-"""Write all locks anew: `python3 bootstrap/lock.py`. For developers, after a change in requirements/.
+"""Write locks anew, all or those of some packs: `python3 bootstrap/lock.py [PACK ...]`. For developers.
 
 Resolves each pack for each platform with uv and writes one line per package: the version, and the name, size
 and SHA-256 of the one wheel that suits the platform best. A pack's lock leaves out what the default lock has.
+With packs named, what everybody gets keeps its versions.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from layout import ROOT, default_cache, say
+from wheels import read_lock
 
 LOCKS = ROOT / "bootstrap" / "locks"
 REQUIREMENTS = ROOT / "bootstrap" / "requirements"
@@ -33,15 +36,21 @@ STAND_ALONE = ("build", "tests")
 
 def main() -> None:
     """Write bootstrap/locks/*.txt."""
+    packs = sorted(path.stem for path in REQUIREMENTS.glob("*.in") if path.stem != "default")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("packs", nargs="*", metavar="PACK", help=f"{', '.join(packs)} (default: all)")
+    only = parser.parse_args().packs
+    if unknown := set(only).difference(packs):
+        parser.error(f"no such pack: {', '.join(sorted(unknown))}")
     uv = install_uv()
     LOCKS.mkdir(exist_ok=True)
-    packs = sorted(path.stem for path in REQUIREMENTS.glob("*.in") if path.stem != "default")
     for platform in UV_PLATFORMS:
         default = LOCKS / f"{platform}.txt"
-        default.unlink(missing_ok=True)
-        wanted = resolve(uv, "default", platform, None)
-        write_lock(default, wanted)
-        for pack in packs:
+        if not only:
+            default.unlink(missing_ok=True)
+            write_lock(default, resolve(uv, "default", platform, None))
+        wanted = {wheel.name for wheel in read_lock(default)}
+        for pack in only or packs:
             lines = resolve(uv, pack, platform, default)
             if pack not in STAND_ALONE:
                 lines = {name: line for name, line in lines.items() if name not in wanted}

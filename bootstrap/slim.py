@@ -10,8 +10,12 @@ from layout import SetupError, remove
 
 # What no program needs at run time: folders by name, files by ending, and a few by their place.
 UNNEEDED_FOLDERS = {"tests", "test", "include", "bin", "sboms"}
-# On Windows NVIDIA's libraries lie in folders that are called like those of scripts.
-NEEDED_FOLDERS = "nvidia/*/bin"
+NEEDED_FOLDERS = (
+    # On Windows NVIDIA's libraries lie in folders that are called like those of scripts.
+    "nvidia/*/bin",
+    # The modules behind the name tf.test, without which tensorflow does not import.
+    "tensorflow/_api/**/test",
+)
 UNNEEDED_ENDINGS = {".pyi", ".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp", ".f", ".f90", ".a", ".lib"}
 UNNEEDED_PLACES = (
     "numpy/distutils",
@@ -45,7 +49,7 @@ def slim(folder: Path) -> None:
     for place in UNNEEDED_PLACES:
         for path in folder.glob(place):
             remove(path)
-    needed = set(folder.glob(NEEDED_FOLDERS))
+    needed = {path for pattern in NEEDED_FOLDERS for path in folder.glob(pattern)}
     for path in sorted(folder.rglob("*")):
         is_folder = path.name in UNNEEDED_FOLDERS and path not in needed and path.is_dir()
         is_note = path.parent.suffix == ".dist-info" and path.name in UNNEEDED_NOTES

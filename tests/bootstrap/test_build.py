@@ -12,6 +12,7 @@ import pytest
 
 from build import main
 from layout import host_platform
+from slim import slim
 
 FREE, CONDITIONAL = b"free weights" * 1000, b"weights with conditions" * 1000
 PHOTO = b"a photo" * 100
@@ -97,6 +98,15 @@ def test_nothing_is_installed_that_no_program_needs(tree):
         "tinypack-1.0.dist-info/METADATA",
         "tinypack-1.0.dist-info/WHEEL",
     }
+
+
+def test_what_only_looks_needless_stays(tmp_path):
+    kept = {"tensorflow/_api/v2/compat/v1/test/__init__.py", "nvidia/cudnn/bin/cudnn64_9.dll"}
+    for name in (*kept, "tensorflow/dtensor/python/tests/layout.py", "tensorflow/bin/toco"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    slim(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == kept
 
 
 def test_bytecode_is_never_compared_with_the_time_of_its_source_and_names_no_place_of_this_machine(tree, tmp_path):
