@@ -193,6 +193,16 @@ def test_a_changed_photo_and_other_settings_are_analysed_again(face_finder_comma
     assert result_of(face_finder_command(*search, "--min-face", 40))["analysed"] == 2
 
 
+def test_other_pictures_of_a_file_count_when_they_are_asked_for(face_finder_command, album, refs, tmp_path):
+    (tmp_path / "photos").mkdir()
+    with Image.open(album / "Stage & screen" / "glasses.jpg") as photo:
+        Image.new("RGB", photo.size).save(tmp_path / "photos" / "two.tiff", save_all=True, append_images=[photo])
+    search = ("--json", "--jobs", 1, "--refs", refs, tmp_path / "photos")
+    assert result_of(face_finder_command(*search))["matches"] == []
+    [match] = result_of(face_finder_command(*search, "--all-pictures"))["matches"]
+    assert (match["person"], match["verdict"], match["moment"]) == ("Jerry Seinfeld", "sure", 1)
+
+
 def test_no_index_and_a_dry_run_leave_nothing_behind(stick, tmp_path, album):
     def everything() -> set[Path]:
         return set(tmp_path.rglob("*"))

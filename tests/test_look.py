@@ -5,10 +5,12 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
 from clips import clip
+from facefinder.faces.analyzer import with_all_pictures
 from facefinder.look import FileResult, look_into
 from facefinder.media.decode import DAMAGED, open_photo
 from facefinder.media.motion import clip_at
@@ -78,6 +80,32 @@ def test_a_photo_that_moves_is_looked_at_as_a_still_and_as_a_clip(look, frames, 
     assert likeness(result, portrait, analyzer) < 0.3
     assert cut(result, face.box, face.moment).shape == (SIDE, SIDE, 3)
     assert [face.moment for face in look("IMG_2.jpg", portrait + clip(frames[:5])).analysis.faces] == [None]
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "WEBP", "MPO", "HEIF"])
+def test_of_several_pictures_the_main_one_is_looked_at_and_the_others_if_wanted(
+    look, portrait, analyzer, spec, tmp_path, kind
+):
+    with Image.open(io.BytesIO(portrait)) as photo:
+        shown = photo.convert("RGB").resize((544, 680))
+    grey = Image.new("RGB", shown.size, "grey")
+    data = io.BytesIO()
+    if kind == "HEIF":
+        heif = pillow_heif.from_pillow(grey)
+        heif.add_from_pillow(shown)
+        heif.save(data)
+    else:
+        grey.save(data, kind, save_all=True, append_images=[shown, shown])
+    main = look("several", data.getvalue())
+    assert main.analysis and (main.problem, main.analysis.faces) == (None, [])
+    result = look_into(main.file, frozenset(), with_all_pictures(spec))
+    assert result.analysis
+    [face] = result.analysis.faces
+    assert (result.problem, face.seen) == (None, None)
+    assert face.moment in (1, 2)
+    assert likeness(result, portrait, analyzer) < 0.2
+    [again] = analyzer.faces_in(cut(result, face.box, face.moment))
+    assert 1 - float(again.vector @ face.vector) < 0.3
 
 
 def test_a_raw_file_is_looked_at_by_its_preview_the_right_way_up(look, portrait, analyzer):

@@ -81,7 +81,9 @@ def test_a_flag_beats_the_file(read):
     assert (given.refs, given.threshold, given.model, given.min_face, given.jobs) == (Path("Dad"), 0.3, "sface", 20, 1)
 
 
-@pytest.mark.parametrize("switch", ["dry_run", "include_system", "follow_links", "json", "quiet", "verbose"])
+@pytest.mark.parametrize(
+    "switch", ["dry_run", "all_pictures", "include_system", "follow_links", "json", "quiet", "verbose"]
+)
 def test_what_the_file_turns_on_a_flag_turns_off(read, switch):
     flag = f"--no-{switch.replace('_', '-')}"
     assert getattr(read(toml=f"{switch} = true"), switch) is True

@@ -12,7 +12,7 @@ import numpy as np
 
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import DestinationError, PlacesError
-from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify
+from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify, with_all_pictures
 from facefinder.faces.deepface_models import deepface_thresholds, specify_deepface
 from facefinder.faces.models import recogniser
 from facefinder.index import Index
@@ -111,11 +111,18 @@ def find(settings: Settings, progress: Progress) -> Outcome:
 def people_of_references(
     photos_of: Mapping[str, Sequence[FoundFile]], index: Index, spec: AnalyzerSpec, settings: Settings
 ) -> list[Person]:
-    """Name -> reference photos, to people; photos that the index knows are not analysed again."""
+    """Name -> reference photos, to people; photos that the index knows are not analysed again.
+
+    Of a photo that moves, and of a file of several pictures, the main picture counts.
+    """
     photos = [photo for photos in photos_of.values() for photo in photos]
     problems = scan(photos, index, spec, settings.jobs, NoProgress()).problems
     limits = model_limits(settings)
-    return read_people(photos_of, index.faces_at, problems, limits.maybe, limits.rule)
+
+    def main_faces_at(path: str) -> list[Face]:
+        return [face for face in index.faces_at(path) if face.moment is None]
+
+    return read_people(photos_of, main_faces_at, problems, limits.maybe, limits.rule)
 
 
 def _references_of(names: Sequence[str], folder: Path, said: Said) -> dict[str, list[FoundFile]]:
@@ -171,8 +178,11 @@ def model_limits(settings: Settings) -> Limits:
 def spec_of(settings: Settings) -> AnalyzerSpec:
     """The analyzer that the user wants, its files checked. Raises ModelsError, UsageError."""
     if settings.engine == "deepface":
-        return specify_deepface(settings.model, settings.detector, settings.backend, settings.min_face, settings.models)
-    return specify(settings.model, settings.min_face, settings.models, settings.device)
+        pair = (settings.model, settings.detector)
+        spec = specify_deepface(*pair, settings.backend, settings.min_face, settings.models)
+    else:
+        spec = specify(settings.model, settings.min_face, settings.models, settings.device)
+    return with_all_pictures(spec) if settings.all_pictures else spec
 
 
 def places_to_search(settings: Settings) -> list[Path]:

@@ -219,6 +219,7 @@ def _add_how(parser: Parser) -> argparse._ArgumentGroup:
     how = parser.add_argument_group("how strictly, how fast")
     how.add_argument("--model", metavar="NAME", help=f"one of {', '.join(RECOGNISERS)} (default: {DEFAULT_RECOGNISER})")
     how.add_argument("--min-face", type=_pixels, metavar="PX", help="smallest face to look for, pixels (default: 20)")
+    _add_switch(how, "--all-pictures", "look at each picture of animations, TIFFs and others that hold several")
     how.add_argument("--jobs", type=_jobs, default="auto", metavar="N", help="processes (default: one for each core)")
     how.add_argument(
         "--device",

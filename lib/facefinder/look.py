@@ -97,7 +97,7 @@ def faces_in_video(file: BinaryIO, analyzer: Analyzer) -> Analysis:
 
 def _faces_in_still(data: bytes, analyzer: Analyzer, spec: AnalyzerSpec) -> Analysis:
     analysis = analyzer.analyse(data)
-    return _with_pages(analysis, data, analyzer) if spec.all_pages else analysis
+    return _with_pages(analysis, data, analyzer) if spec.all_pictures else analysis
 
 
 def _with_pages(analysis: Analysis, data: bytes, analyzer: Analyzer) -> Analysis:

@@ -80,6 +80,7 @@ class Settings:
     include_system: bool = False
     follow_links: bool = False
     by_hand: bool = False
+    all_pictures: bool = False
 
     @property
     def measure(self) -> Measure:
@@ -161,6 +162,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         include_system=given.include_system,
         follow_links=given.follow_links,
         by_hand=bool(arguments),
+        all_pictures=given.all_pictures,
     )
 
 

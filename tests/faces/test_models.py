@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facefinder.errors import ModelsError
-from facefinder.faces.analyzer import specify
+from facefinder.faces.analyzer import specify, with_all_pictures
 from facefinder.faces.models import RECOGNISERS, YUNET, check_files, recogniser
 
 
@@ -64,6 +64,7 @@ def test_an_unknown_model_is_answered_with_the_nearest_name(models):
 def test_another_model_or_smallest_face_is_another_analysis(models):
     assert specify("sface", 20, models) == specify("sface", 20, models)
     assert specify("sface", 20, models).key != specify("sface", 40, models).key
+    assert specify("sface", 20, models).key != with_all_pictures(specify("sface", 20, models)).key
     sface = RECOGNISERS["sface"]
     assert check_files(models, [sface.file]) in specify("sface", 20, models).key
     assert check_files(models, [YUNET.file]) in specify("sface", 20, models).key

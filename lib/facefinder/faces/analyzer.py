@@ -1,6 +1,6 @@
 """Everything the program wants to know of one picture: the protocol, and which engine answers it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -83,7 +83,7 @@ class AnalyzerSpec:
     key: the name under which the index keeps its rows; everything that changes an answer is in it.
     device: where the recogniser runs, a key of devices.DEVICES, or "auto" until trial.choose_device has chosen. It is
     not in the key: only a device whose vectors agree with the processor's to 1e-3 is used, so both share their rows.
-    engine: "native" or "deepface"; detector, backend: of the latter. all_pages: whether all pictures of a file count.
+    engine: "native" or "deepface"; detector, backend: of the latter. all_pictures: of a file, not only the main one.
     """
 
     model: str
@@ -94,7 +94,7 @@ class AnalyzerSpec:
     engine: str = "native"
     detector: str = YUNET.name
     backend: str = "onnx"
-    all_pages: bool = False
+    all_pictures: bool = False
 
 
 def specify(model: str, min_face: int, models: Path, device: str = CPU.name) -> AnalyzerSpec:
@@ -102,6 +102,11 @@ def specify(model: str, min_face: int, models: Path, device: str = CPU.name) -> 
     digests = check_files(models, [YUNET.file, recogniser(model).file])
     key = f"native/{REVISION} yunet+{model} {digests} min_face={min_face}"
     return AnalyzerSpec(model, min_face, models, key, device)
+
+
+def with_all_pictures(spec: AnalyzerSpec) -> AnalyzerSpec:
+    """The same analyzer, which looks at all pictures of a file."""
+    return replace(spec, key=f"{spec.key} all_pictures", all_pictures=True)
 
 
 @lru_cache(maxsize=1)
