@@ -18,7 +18,10 @@ from pathvalidate import sanitize_filename
 from facefinder.errors import DestinationError
 from facefinder.match import PhotoMatch, Verdict
 from facefinder.media.files import open_untouched
+from facefinder.media.packets import sidecar_of
 from facefinder.progress import Progress
+from facefinder.sidecars import sidecar_packet, sure_people
+from facefinder.xmp import UnreadablePacket
 
 # A copy under way. A killed run leaves at most one in a folder, and the next uses it up.
 PART = ".face-finder-copy.part"
@@ -31,12 +34,13 @@ COLUMNS = ("source", "copy", "person", "verdict", "distance", "box", "taken", "s
 
 @dataclass
 class CopyReport:
-    """What was copied. failures: (path, reason)."""
+    """What was copied. failures: (path, reason). tagged: how many sidecars were written or added to."""
 
     copied: int = 0
     bytes: int = 0
     already_there: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
+    tagged: int = 0
 
 
 class Collector:
@@ -81,6 +85,30 @@ class Collector:
         except OSError as error:
             raise _destination_error(self.destination, error) from error
         return report
+
+    def tag(self, matches: Sequence[PhotoMatch], report: CopyReport) -> None:
+        """Write who is surely on a photo into an XMP sidecar beside each copy of it, and nowhere else.
+
+        What another program wrote into a sidecar, or into the photo itself, is kept in it. Raises DestinationError.
+        """
+        shown = sure_people(matches)
+        copies = dict.fromkeys((row["copy"], row["sha256"]) for row in self._rows.values() if row["sha256"] in shown)
+        try:
+            for name, sha256 in copies:
+                copy, people = self.destination / name, shown[sha256]
+                if not _has_size(copy, people[0].bytes):
+                    continue  # it was taken away, or changed
+                sidecar = Path(sidecar_of(str(copy)))
+                try:
+                    packet = sidecar_packet(str(copy), people)
+                except UnreadablePacket:
+                    report.failures.append((str(sidecar), "is damaged, or no XMP; it is left as it is"))
+                    continue
+                if packet:
+                    _replace(sidecar, packet)
+                    report.tagged += 1
+        except OSError as error:
+            raise _destination_error(self.destination, error) from error
 
     def _lies_there(self, match: PhotoMatch) -> bool:
         row = self._rows.get((match.person, match.verdict, match.sha256))

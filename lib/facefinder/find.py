@@ -99,10 +99,13 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     left_out = [of_groups[name].name if name in of_groups else name for name in settings.without]
     without = [person.name for person in people if any(same_name(person.name, name) for name in left_out)]
     people = [person for person in people if person.name not in without]
+    on_photos = matches
     matches = narrow(matches, [person.name for person in people], settings.together, without)
     further = [] if settings.together or without else further
     to_copy = len(collector.missing(matches)) if collector else len(matches)
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
+    if collector and copies and settings.tag:
+        collector.tag(on_photos, copies)
     seconds = time.monotonic() - started
     limits = limits.told_in(settings.measure)
     return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched)

@@ -106,6 +106,7 @@ def find_parser() -> Parser:
     )
     _add_people(who, "look for NAME, known from the groups or from refs/; may be given again")
     who.add_argument("--copy", type=path_of, metavar="DEST", help="copy the photos found to DEST/NAME")
+    _add_tag(who)
     _add_switch(who, "--dry-run", "say what would be copied, and copy nothing")
     who.add_argument("--demo", action="store_true", help="run on a small album of real photos")
     _add_where(parser)
@@ -135,6 +136,7 @@ def groups_parser() -> Parser:
     who = parser.add_argument_group("who and where")
     _add_people(who, "whose photos to copy: a name or a group's number; may be given again (default: all names)")
     who.add_argument("--copy", type=path_of, metavar="DEST", help="copy people's photos to DEST/NAME")
+    _add_tag(who)
     _add_switch(who, "--dry-run", "say what would be copied, and copy nothing")
     word = parser.add_argument_group("what you said")
     word.add_argument("--undo", action="store_true", help="take the last step back; again: the one before")
@@ -213,6 +215,12 @@ def _add_people(group: argparse._ArgumentGroup, help_text: str) -> None:
     group.add_argument("--person", action="append", default=[], metavar="NAME", help=help_text)
     group.add_argument("--together", action="store_true", help="only photos that show all of them")
     group.add_argument("--without", action="append", default=[], metavar="NAME", help="no photos that show NAME")
+
+
+def _add_tag(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--tag", choices=["xmp"], help="write who is on a photo beside its copy too, for digiKam, Lightroom and others"
+    )
 
 
 def _add_how(parser: Parser) -> argparse._ArgumentGroup:

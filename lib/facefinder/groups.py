@@ -154,6 +154,8 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     if collector:
         outcome.to_copy = len(collector.missing(outcome.matches))
         outcome.copies = None if settings.dry_run else collector.copy(outcome.matches, progress)
+        if outcome.copies and settings.tag:
+            collector.tag(outcome.matches, outcome.copies)
     outcome.seconds = time.monotonic() - started
     return outcome
 

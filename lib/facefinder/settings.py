@@ -46,6 +46,7 @@ class Settings:
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
     is meant; if not, `people` are. by_hand: whether there were flags or a command. command: a key of flags.PARSERS.
     grouping: what only `groups` wants to know.
+    tag: "xmp" if names are to be written beside the copies.
     engine: "native" or "deepface"; detector, backend: of the latter. distance: a key of MEASURES, for what is told.
     """
 
@@ -81,6 +82,7 @@ class Settings:
     follow_links: bool = False
     by_hand: bool = False
     all_pictures: bool = False
+    tag: str | None = None
 
     @property
     def measure(self) -> Measure:
@@ -119,6 +121,8 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
     index = None if given.index is False else given.index or home / "index.sqlite"
     beside = index.parent if index else None
     notes = []
+    if given.tag and not given.copy:
+        notes.append("--tag writes names beside copies only. To make copies, add:  --copy FOLDER")
     if given.index is None and not _can_write(home / "index.sqlite"):
         index = platformdirs.user_cache_path("face-finder", appauthor=False, ensure_exists=True) / "index.sqlite"
         notes.append(f"{home} cannot be written to. What is found out about the photos is kept in\n  {index}")
@@ -163,6 +167,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         follow_links=given.follow_links,
         by_hand=bool(arguments),
         all_pictures=given.all_pictures,
+        tag=given.tag,
     )
 
 

@@ -108,9 +108,11 @@ def copies_made(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[st
         return []
     if outcome.copies:
         there = f" ({outcome.copies.already_there} lay there already)" if outcome.copies.already_there else ""
+        names = [f"Names written beside {count(outcome.copies.tagged, 'copy', 'copies')}."] if settings.tag else []
         return [
             f"{count(outcome.copies.copied, 'copy', 'copies')} made{there}. They are in:",
             f"  {settings.copy}",
+            *names,
         ]
     if settings.dry_run and settings.copy:
         return [f"{count(outcome.to_copy, 'photo')} would be copied to {settings.copy}. Nothing was copied."]
