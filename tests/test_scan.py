@@ -8,10 +8,12 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
+from facefinder.crew import CRASH
 from facefinder.errors import IndexFileError, WorkerError
 from facefinder.index import Index
 from facefinder.media.walk import walk
 from facefinder.progress import NoProgress
+from facefinder.quarantine import Quarantine
 from facefinder.scan import ScanReport, scan
 
 # A module for the workers: an analyzer's description that, once it arrives there, puts an analyzer in place that goes
@@ -19,8 +21,8 @@ from facefinder.scan import ScanReport, scan
 FAULTY = """
 import os
 import signal
+import facefinder.crew
 import facefinder.look
-import facefinder.scan
 from facefinder.faces.analyzer import AnalyzerSpec, load
 
 
@@ -30,7 +32,7 @@ class FaultySpec(AnalyzerSpec):
 
 
 def arrive(*description):
-    facefinder.look.load = facefinder.scan.load = FaultyAnalyzer
+    facefinder.look.load = facefinder.crew.load = FaultyAnalyzer
     return AnalyzerSpec(*description)
 
 
@@ -85,13 +87,26 @@ def append(photo: Path, ending: bytes) -> None:
     photo.write_bytes(photo.read_bytes() + ending)
 
 
-def test_a_photo_that_kills_its_worker_is_left_out_and_named(photos, scan_folder, faulty_spec):
+def test_a_photo_that_kills_its_worker_is_left_out_named_and_not_opened_again_unless_asked_or_changed(
+    photos, scan_folder, faulty_spec, tmp_path, spec
+):
     append(photos / "4.jpg", b"deadly")
-    report = scan_folder(photos, faulty_spec)
-    assert (report.photos, report.analysed) == (8, 8)
-    assert report.problems == [(str(photos / "4.jpg"), "reading it made the program crash; left out")]
-    # It is tried again next time, alone: all others are known.
-    assert scan_folder(photos).analysed == 1
+    first = scan_folder(photos, faulty_spec)
+    assert (first.photos, first.analysed) == (8, 8)
+    assert first.problems == [(str(photos / "4.jpg"), CRASH)]
+    assert "--retry-failed" in CRASH
+    again = scan_folder(photos)  # by an analyzer that would not die of it
+    assert (again.photos, again.analysed, again.problems) == (8, 0, first.problems)
+    with Index(tmp_path / "index.sqlite", spec.key, "here") as index:
+        [file] = [file for file in walk([photos]) if file.path.endswith("4.jpg")]
+        Quarantine(index).clear()
+        assert Quarantine(index).reason_for(file) is None
+        Quarantine(index).add(file, CRASH)
+    with Index(tmp_path / "index.sqlite", "another analyzer", "here") as index:
+        assert Quarantine(index).reason_for(file) is None
+    append(photos / "4.jpg", b", or so it was")
+    changed = scan_folder(photos)
+    assert (changed.photos, changed.analysed, changed.problems) == (9, 1, [])
 
 
 def test_a_mistake_of_the_program_costs_one_photo(photos, scan_folder, faulty_spec):

@@ -22,6 +22,7 @@ from facefinder.media.rules import NotSearched, Rules
 from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
+from facefinder.quarantine import Quarantine
 from facefinder.review.people import joined, no_such_person, people_of_groups, sharpened, verdicts_on
 from facefinder.review.read import Reading, read_if_ours
 from facefinder.review.word import History, Said, same_name
@@ -68,7 +69,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     spec = spec_of(settings)
     limits = limits_of(settings)
     collector = Collector(settings.copy) if settings.copy else None
-    with Index(settings.index, spec.key, platform.node()) as index:
+    with open_index(settings, spec) as index:
         reading = read_if_ours(index, settings.groups_folder)
         said = History(index).said()
         wanted = [*settings.people, *settings.without]
@@ -109,6 +110,14 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     seconds = time.monotonic() - started
     limits = limits.told_in(settings.measure)
     return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched)
+
+
+def open_index(settings: Settings, spec: AnalyzerSpec) -> Index:
+    """The index of this computer's run. Raises IndexFileError."""
+    index = Index(settings.index, spec.key, platform.node())
+    if settings.retry_failed:
+        Quarantine(index).clear()
+    return index
 
 
 def people_of_references(

@@ -209,6 +209,7 @@ def _add_where(parser: Parser) -> None:
     )
     _add_switch(where, "--include-system", "search recycle bins, thumbnails, caches, system and program folders too")
     _add_switch(where, "--follow-links", "search what links lead to, too")
+    where.add_argument("--retry-failed", action="store_true", help="open the files again that made the program crash")
 
 
 def _add_people(group: argparse._ArgumentGroup, help_text: str) -> None:

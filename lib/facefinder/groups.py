@@ -4,7 +4,6 @@ The way of a face: scanned into the index -> the groups folder read for what the
 word as the law -> shown in the groups folder -> the photos of those asked for copied out.
 """
 
-import platform
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import numpy as np
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import UsageError
 from facefinder.faces.analyzer import AnalyzerSpec
-from facefinder.find import model_limits, places_to_search, rules_of, spec_of
+from facefinder.find import model_limits, open_index, places_to_search, rules_of, spec_of
 from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
@@ -108,7 +107,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     collector = Collector(settings.copy) if settings.copy else None
     spec = spec_of(settings)
     limits = model_limits(settings)
-    with Index(settings.index, spec.key, platform.node()) as index:
+    with open_index(settings, spec) as index:
         history = History(index)
         outcome = GroupsOutcome(read_back(index, settings.groups_folder))
         if asked.undo:

@@ -26,13 +26,14 @@ class FileResult:
     """What a worker made of one file.
 
     analysis is None where the content was known already, where it is no photo, and where nothing could be read;
-    sha256 is None where the file could not be read.
+    sha256 is None where the file could not be read. quarantine: whether the next search is not even to open it.
     """
 
     file: FoundFile
     sha256: bytes | None = None
     analysis: Analysis | None = None
     problem: str | None = None
+    quarantine: bool = False
 
 
 def look_into(file: FoundFile, known: Container[bytes], spec: AnalyzerSpec) -> FileResult:

@@ -7,6 +7,8 @@ face      box, landmarks, score, sharpness and vector; in a video, when it is se
 
 A moved, renamed or copied photo is a new place of a known content; another analyzer is a new analysis of it.
 
+quarantine  files that are not opened again, because they cost a worker process; their contents are unknown
+
 search    the runs that looked for people: the last one can be looked through again on the review page
 
 identity  the index's own random name: by it a crop is known as one of ours
@@ -19,7 +21,7 @@ tree      the groups folder written last; complete is 0 while it is being writte
 """
 
 APPLICATION = 0x46616365  # "Face": marks the file as ours
-VERSION = 3
+VERSION = 4
 
 SCHEMA = """
 CREATE TABLE run (id INTEGER PRIMARY KEY, computer TEXT NOT NULL, started REAL NOT NULL);
@@ -73,5 +75,11 @@ ALTER TABLE face ADD COLUMN moment REAL;
 ALTER TABLE face ADD COLUMN seen_from REAL;
 ALTER TABLE face ADD COLUMN seen_until REAL;
 CREATE TABLE search (run INTEGER PRIMARY KEY REFERENCES run);
+""",
+    4: """
+CREATE TABLE quarantine (
+    computer TEXT NOT NULL, path BLOB NOT NULL, analyzer INTEGER NOT NULL REFERENCES analyzer,
+    bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (computer, path, analyzer)) WITHOUT ROWID;
 """,
 }

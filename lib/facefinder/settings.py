@@ -17,7 +17,7 @@ from facefinder.flags import PARSERS, PROGRAM, not_possible, path_of
 # These say what to do in one run; in the file they would do it again and again.
 ONE_RUN = (
     *("help", "version", "demo", "person", "together", "without"),
-    *("undo", "history", "export", "import_"),
+    *("undo", "history", "export", "import_", "retry_failed"),
 )
 
 # Engine -> what it does unless the user chooses: the model, and the smallest face to look for, pixels (0: any).
@@ -83,6 +83,7 @@ class Settings:
     by_hand: bool = False
     all_pictures: bool = False
     tag: str | None = None
+    retry_failed: bool = False
 
     @property
     def measure(self) -> Measure:
@@ -168,6 +169,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         by_hand=bool(arguments),
         all_pictures=given.all_pictures,
         tag=given.tag,
+        retry_failed=given.retry_failed,
     )
 
 

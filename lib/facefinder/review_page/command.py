@@ -1,16 +1,14 @@
 """The command `review`: the pages, shown in the browser until the user is done."""
 
 import os
-import platform
 import sys
 import webbrowser
 from dataclasses import dataclass
 
 from facefinder.errors import FaceFinderError
-from facefinder.find import spec_of
+from facefinder.find import open_index, spec_of
 from facefinder.flags import PROGRAM
 from facefinder.groups import bring_up_to_date
-from facefinder.index import Index
 from facefinder.progress import Progress
 from facefinder.review.word import History
 from facefinder.review.write import TreeReport
@@ -34,7 +32,7 @@ class ReviewOutcome:
 def review(settings: Settings, progress: Progress) -> ReviewOutcome:
     """Show the page until the user is done, closed it for long, or pressed Ctrl-C. Raises FaceFinderError."""
     spec = spec_of(settings)
-    with Index(settings.index, spec.key, platform.node()) as index:
+    with open_index(settings, spec) as index:
         session = Session(index, spec, settings)
         history = History(index)
         before = {step.number for step in history.steps() if not step.undone}
