@@ -58,6 +58,11 @@ def test_a_device_with_the_vectors_of_the_processor_passes(models):
         ("import os; os.abort()", "trying it crashed (code -6)"),
         ("import time; time.sleep(60)", "it gave no answer within 2 seconds"),
         ("raise ImportError('libcublas.so.12: cannot open')", "libcublas.so.12: cannot open"),
+        (
+            "raise RuntimeError('/onnxruntime_src/cuda_call.cc:154 std::conditional_t<THRW> ' + 9 * 'CudaCall ' + "
+            "'CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=here')",
+            "no CUDA-capable device is detected",
+        ),
     ],
 )
 def test_a_driver_that_crashes_hangs_or_fails_costs_only_the_child(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ WORTH_A_TRIAL = 200
 TRIAL_SECONDS = 90.0
 # The greatest difference in a number of a vector (of length 1) between devices that share the rows of an index.
 SAME_VECTOR = 1e-3
+NVIDIAS_WORDS = re.compile(r"\b(?:CUDA|CUDNN|CUBLAS) failure \d+: ([^;]+)")
 CHILD = """
 import json, sys
 task = json.load(sys.stdin)
@@ -120,9 +122,16 @@ def answer(device: dict[str, Any], model: str, models: str) -> None:
     try:
         trial = _compare(tried, model, Path(models))
     except Exception as error:  # noqa: BLE001 - whatever a driver comes up with is a reason not to use it
-        reason = " ".join(str(error).split())
-        trial = Trial(reason[:200].rstrip(".") or type(error).__name__)
+        trial = Trial(_in_short(error))
     print(json.dumps(asdict(trial)))
+
+
+def _in_short(error: Exception) -> str:
+    """What a user can read of a driver's complaint: onnxruntime wraps NVIDIA's sentence in its own places and calls."""
+    said = " ".join(str(error).split())
+    if found := NVIDIAS_WORDS.search(said):
+        return found[1].strip()
+    return said[:200].rstrip(".") or type(error).__name__
 
 
 def _compare(device: Device, model: str, models: Path) -> Trial:
