@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import face_finder
+from facefinder.index import Index
 
 ROOT = face_finder.HOME
 
@@ -393,3 +394,11 @@ def test_modules_of_the_computer_and_of_the_current_folder_have_no_influence(alb
 def test_version_is_printed(face_finder_command):
     run = face_finder_command("--version")
     assert re.fullmatch(r"Face Finder \d+\.\d+(\.\d+)?\n", run.stdout)
+
+
+def test_two_commands_on_one_stick_at_once(searched_before, tmp_path, album, refs, spec):
+    with Index(searched_before, spec.key, "laptop"):  # as a run, or the review page, has it open
+        for command in (["--refs", refs, album], ["groups", album], ["review", "--refs", refs]):
+            run = start(tmp_path / "home", *command, "--index", searched_before)
+            assert (run.returncode, run.stdout) == (7, "")
+            assert "is this program running twice" in run.stderr

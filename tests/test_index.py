@@ -157,11 +157,14 @@ for number in range(1_000_000):
 """
 
 
-def test_an_index_killed_while_writing_opens_with_all_that_was_committed(path):
+def test_a_killed_run_keeps_others_out_no_longer_than_it_lives_and_all_that_was_committed(path, monkeypatch):
+    monkeypatch.setattr(index_module, "LOCK_SECONDS", 0.05)
     command = [sys.executable, "-c", KILLED_WHILE_WRITING, TESTS, path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as writer:
         assert writer.stdout and writer.stdout.readline() == b"ready\n"
+        with pytest.raises(IndexFileError, match="is in use"):
+            Index(path, "key", "laptop")
         writer.send_signal(signal.SIGKILL)
     assert path.with_name("index.sqlite-journal").stat().st_size > 0, "it was killed in the middle of a change"
     with Index(path, "key", "laptop") as index:
@@ -254,11 +257,14 @@ def test_a_full_stick_is_told_with_the_remedy_and_keeps_what_was_committed(small
 
 def test_a_second_run_at_the_same_time_is_told_that_the_first_is_at_work(path, monkeypatch):
     monkeypatch.setattr(index_module, "LOCK_SECONDS", 0.05)
-    with (
-        Index(path, "key", "laptop"),
-        pytest.raises(IndexFileError, match="is in use: is this program running twice"),
-    ):
-        Index(path, "key", "laptop")
+    with Index(path, "key", "laptop") as index:
+        for commit in (False, True):
+            if commit:
+                index.commit()
+            with pytest.raises(IndexFileError, match="is in use: is this program running twice, or its page"):
+                Index(path, "key", "laptop")
+        add(index, "/photo.jpg", a_content(), a_face())
+        index.commit()
 
 
 def test_the_index_holds_plain_numbers_and_texts_and_no_pickles(path):

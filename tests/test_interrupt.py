@@ -100,9 +100,11 @@ class Run:
     def analysed(self) -> int:
         """How many photos and references the index holds for good."""
         try:
-            with closing(sqlite3.connect(f"file:{self.index}?mode=rw", uri=True, timeout=30)) as index:
+            # A run that is going on keeps others out; with immutable SQLite does not ask.
+            how = "mode=rw" if self.process.poll() is not None else "immutable=1"
+            with closing(sqlite3.connect(f"file:{self.index}?{how}", uri=True, timeout=30)) as index:
                 return int(index.execute("SELECT count(*) FROM analysis").fetchone()[0])
-        except sqlite3.OperationalError:  # not there yet
+        except sqlite3.DatabaseError:  # not there yet, or just being written
             return 0
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -139,8 +141,8 @@ def stopped(folder, refs, photos) -> tuple[Run, str]:
 @pytest.fixture(scope="module")
 def killed(stopped, folder, refs, photos) -> Run:
     """A second run, killed in the middle."""
+    before = stopped[0].analysed()
     run = Run(folder, refs, photos)
-    before = run.analysed()
     run.wait_for(lambda: run.analysed() > before)
     run.process.kill()
     return run
@@ -182,8 +184,9 @@ def test_the_workers_of_a_killed_run_end_by_themselves(killed):
 def test_after_a_stop_a_kill_and_the_death_of_a_worker_all_photos_are_analysed_and_none_twice(
     killed, folder, refs, photos
 ):
+    killed.wait_until_all_are_gone()
+    before = killed.analysed()
     run = Run(folder, refs, photos)
-    before = run.analysed()
     run.wait_for(lambda: run.done() > 10)
     os.kill(run.workers()[0], signal.SIGKILL)
     output, said = run.end(120)

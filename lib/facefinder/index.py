@@ -50,7 +50,7 @@ class StoredFaces:
 
 
 class Index:
-    """The open index. One process writes it; every method raises IndexFileError when the file fails."""
+    """The open index. One process at a time has it; every method raises IndexFileError when the file fails."""
 
     def __init__(self, path: Path | None, analyzer: str, computer: str):
         """Open or create the index at `path` (None: in memory, forgotten afterwards).
@@ -78,12 +78,17 @@ class Index:
         self._committed = time.monotonic()
 
     def _prepare(self) -> None:
+        # SQLite's own lock, from here to the end: it goes with the process, however that ends, and with a stick that is
+        # pulled out. Taken before the mode is set, because somebody who waits in that mode lets go of nothing.
+        self.rows("BEGIN EXCLUSIVE")
+        self.rows("PRAGMA locking_mode = EXCLUSIVE")
         [(application,)], [(version,)] = self.rows("PRAGMA application_id"), self.rows("PRAGMA user_version")
         is_new = not self.rows("SELECT 1 FROM sqlite_master LIMIT 1")
         if not is_new and application != APPLICATION:
             raise IndexFileError(f"{self._path} is another program's file. Name another place with --index FILE.")
         if not is_new and not 1 <= version <= VERSION:
             raise IndexFileError(f"The index {self._path} was written by another version of this program. {_MOVE_AWAY}")
+        self.rows("COMMIT")
         # A rollback journal in one file beside the index works on FAT and exFAT, where WAL's shared memory may not,
         # and FULL waits for the stick: a commit that returned survives pulling it out.
         self.rows("PRAGMA journal_mode = TRUNCATE")
@@ -120,8 +125,8 @@ class Index:
             return IndexFileError(f"The index {self._path} is damaged, or is no index ({error}). {_MOVE_AWAY}")
         if reason == sqlite3.SQLITE_BUSY:
             return IndexFileError(
-                f"The index {self._path} is in use: is this program running twice? Wait until the other run is done, "
-                "or name another index with --index FILE."
+                f"The index {self._path} is in use: is this program running twice, or its page still open in a "
+                "browser? Wait until the other one is done, or name another index with --index FILE."
             )
         return IndexFileError(
             f"The index {self._path} cannot be used: {error}. Is the stick full, write-protected or pulled out? "
