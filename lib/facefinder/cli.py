@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from facefinder import groups_summary, summary
+from facefinder.awake import kept_awake
 from facefinder.errors import FaceFinderError, Interrupted
 from facefinder.find import Outcome, find
 from facefinder.groups import groups
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str], home: Path) -> int:
 
 
 def _find(settings: Settings, progress: Progress) -> tuple[str, bool]:
-    outcome = find(settings, progress)
+    with kept_awake():
+        outcome = find(settings, progress)
     text = summary.as_json(outcome, settings) if settings.json else summary.in_words(outcome, settings)
     if settings.by_hand and not settings.json and _wants_to_review(text, outcome):
         text, _ = _review(settings, progress)
@@ -76,7 +78,8 @@ def _review(settings: Settings, progress: Progress) -> tuple[str, bool]:
 
 
 def _groups(settings: Settings, progress: Progress) -> tuple[str, bool]:
-    outcome = groups(settings, progress)
+    with kept_awake():
+        outcome = groups(settings, progress)
     say = groups_summary.as_json if settings.json else groups_summary.in_words
     return say(outcome, settings), outcome.failures
 
