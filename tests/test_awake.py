@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("jeepney", reason="asks through D-Bus, which is Linux's")
 
-from jeepney import HeaderFields, MessageType, message_bus, new_method_return  # noqa: E402
-from jeepney.io.blocking import DBusConnection, open_dbus_connection  # noqa: E402
-from jeepney.wrappers import unwrap_msg  # noqa: E402
+from jeepney import HeaderFields, MessageType, message_bus, new_method_return
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from jeepney.wrappers import unwrap_msg
 
-from facefinder.awake import kept_awake  # noqa: E402
+from facefinder.awake import kept_awake
 
 POWER = "org.freedesktop.PowerManagement"
 COOKIE = 7
