@@ -81,7 +81,17 @@ def traced(request, tmp_path_factory, album, refs) -> Traced:
         # Last read long ago: any plain reading would be noted.
         os.utime(path, ns=(path.stat().st_mtime_ns - 2 * DAY, path.stat().st_mtime_ns - DAY))
         path.chmod(0o555 if path.is_dir() else 0o444)
-    words = ["--refs", refs, "--copy", stick / "found", "--index", stick / "index.sqlite", "--tag", "xmp"]
+    words = [
+        "--refs",
+        refs,
+        "--copy",
+        stick / "found",
+        "--index",
+        stick / "index.sqlite",
+        "--tag",
+        "xmp",
+        "--refs-from-tags",
+    ]
     words += ["--engine", "deepface", "--model", "sface", "--detector", "yunet"] if request.param == "deepface" else []
     before = state(home)
     run = subprocess.run(

@@ -4,14 +4,14 @@ import os
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from facefinder.collect import Collector, CopyReport
-from facefinder.errors import DestinationError, PlacesError
+from facefinder.errors import DestinationError, PlacesError, ReferencesError
 from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify, with_all_pictures
 from facefinder.faces.deepface_models import deepface_thresholds, specify_deepface
 from facefinder.faces.models import recogniser
@@ -20,6 +20,7 @@ from facefinder.match import Limits, PhotoMatch, Sighting, Verdict, match
 from facefinder.media.patience import Patience
 from facefinder.media.rules import NotSearched, Rules
 from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
+from facefinder.named import NamedPeople, named_people
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
 from facefinder.quarantine import Quarantine
@@ -40,7 +41,7 @@ class Outcome:
     """What a run found. to_copy: how many photos --dry-run would have copied. seconds: the whole run.
 
     reading: what the user did in the groups folder before. further: photos a little beyond the limits; no matches.
-    not_searched: what the walk passed over, and why.
+    not_searched: what the walk passed over, and why. named: who was looked for by names in the photos' XMP.
     """
 
     people: list[Person]
@@ -54,6 +55,7 @@ class Outcome:
     reading: Reading = field(default_factory=Reading)
     further: list[PhotoMatch] = field(default_factory=list)
     not_searched: NotSearched = field(default_factory=NotSearched)
+    named: NamedPeople = field(default_factory=NamedPeople)
 
     @property
     def failures(self) -> bool:
@@ -75,12 +77,17 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         wanted = [*settings.people, *settings.without]
         of_groups = people_of_groups(index, said, wanted)
         others = [name for name in wanted if name not in of_groups and name not in photos_of]
-        photos_of |= _references_of(others, settings.refs, said)
-        people = people_of_references(photos_of, index, spec, settings)
-        people = joined([*(sharpened(index, said, person) for person in people), *of_groups.values()])
+        photos_of |= _references_of(others, settings, said)
+        of_refs = people_of_references(photos_of, index, spec, settings)
+
+        def everybody(named: Sequence[Person] = ()) -> list[Person]:
+            people = (sharpened(index, said, person) for person in joined([*of_refs, *named]))
+            return joined([*people, *of_groups.values()])
+
+        people = everybody()
 
         def count_matches(faces: Sequence[Face]) -> int:
-            return len(match(np.stack([face.vector for face in faces]), people, limits)) if faces else 0
+            return len(match(np.stack([face.vector for face in faces]), people, limits)) if faces and people else 0
 
         index.begin_search()
         unlistable: list[tuple[str, str]] = []
@@ -93,6 +100,14 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         )
         report = scan(files, index, spec, settings.jobs, progress, count_matches)
         report.problems += unlistable
+        named = NamedPeople()
+        if settings.refs_from_tags:
+            of_model = model_limits(settings)
+            named = named_people(index, of_model.maybe, of_model.rule, progress)
+            names = list(named.photos)
+            named = named.only(wanted if settings.people else names)
+            people = everybody(named.people)
+            _check_names(wanted, people, of_groups, said, names)
         looser = find_matches(index, people, replace(limits, maybe=limits.maybe * FURTHER), said)
     matches = [found for found in looser if found.verdict is Verdict.SURE or found.distance <= limits.maybe]
     further = [found for found in looser if found.verdict is Verdict.MAYBE and found.distance > limits.maybe]
@@ -109,7 +124,9 @@ def find(settings: Settings, progress: Progress) -> Outcome:
         collector.tag(on_photos, copies)
     seconds = time.monotonic() - started
     limits = limits.told_in(settings.measure)
-    return Outcome(people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched)
+    return Outcome(
+        people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched, named
+    )
 
 
 def open_index(settings: Settings, spec: AnalyzerSpec) -> Index:
@@ -137,12 +154,29 @@ def people_of_references(
     return read_people(photos_of, main_faces_at, problems, limits.maybe, limits.rule)
 
 
-def _references_of(names: Sequence[str], folder: Path, said: Said) -> dict[str, list[FoundFile]]:
+def _check_names(
+    wanted: Sequence[str], people: Sequence[Person], of_groups: Container[str], said: Said, names: Sequence[str]
+) -> None:
+    """Raise UsageError, ReferencesError where nobody is left to look for. names: those in the photos."""
+    for name in wanted:
+        if name not in of_groups and not any(same_name(name, person.name) for person in people):
+            raise no_such_person(name, said, names)
+    if not people:
+        raise ReferencesError(
+            "No face in these photos has a name that can be read (XMP regions, as digiKam, Lightroom and Picasa write "
+            "them). Show who is meant with reference photos instead:  --refs DIR"
+        )
+
+
+def _references_of(names: Sequence[str], settings: Settings, said: Said) -> dict[str, list[FoundFile]]:
     """The reference photos of people who are wanted by name and are in no group. Raises UsageError, ReferencesError."""
+    folder = settings.refs
     in_refs = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     photos_of = {}
     for name in names:
         own = next((path for path in in_refs if same_name(path.name, name)), None)
+        if own is None and settings.refs_from_tags:
+            continue  # the photos may name them
         if own is None:
             raise no_such_person(name, said, [path.name for path in in_refs if not path.name.startswith(".")])
         photos_of[own.name] = [photo for photos in reference_files(own).values() for photo in photos]

@@ -104,6 +104,7 @@ def find_parser() -> Parser:
     who.add_argument(
         "--refs", type=path_of, metavar="DIR", help="reference photos: DIR is one person, or has a folder each"
     )
+    _add_refs_from_tags(who)
     _add_people(who, "look for NAME, known from the groups or from refs/; may be given again")
     who.add_argument("--copy", type=path_of, metavar="DEST", help="copy the photos found to DEST/NAME")
     _add_tag(who)
@@ -164,6 +165,7 @@ def review_parser() -> Parser:
     parser.prog += " review"
     who = parser.add_argument_group("who")
     who.add_argument("--refs", type=path_of, metavar="DIR", help="the reference photos of that search (default: refs)")
+    _add_refs_from_tags(who)
     who.add_argument("--demo", action="store_true", help="look through what --demo found")
     how = _add_how(parser)
     how.add_argument("--threshold", type=_distance, metavar="D", help="greatest distance that counts")
@@ -216,6 +218,10 @@ def _add_people(group: argparse._ArgumentGroup, help_text: str) -> None:
     group.add_argument("--person", action="append", default=[], metavar="NAME", help=help_text)
     group.add_argument("--together", action="store_true", help="only photos that show all of them")
     group.add_argument("--without", action="append", default=[], metavar="NAME", help="no photos that show NAME")
+
+
+def _add_refs_from_tags(group: argparse._ArgumentGroup) -> None:
+    _add_switch(group, "--refs-from-tags", "look for the people whose names other programs wrote into photos (XMP)")
 
 
 def _add_tag(group: argparse._ArgumentGroup) -> None:

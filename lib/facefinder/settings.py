@@ -46,6 +46,7 @@ class Settings:
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
     is meant; if not, `people` are. by_hand: whether there were flags or a command. command: a key of flags.PARSERS.
     grouping: what only `groups` wants to know.
+    refs_from_tags: whether named faces in the searched photos are references.
     tag: "xmp" if names are to be written beside the copies.
     engine: "native" or "deepface"; detector, backend: of the latter. distance: a key of MEASURES, for what is told.
     """
@@ -84,6 +85,7 @@ class Settings:
     all_pictures: bool = False
     tag: str | None = None
     retry_failed: bool = False
+    refs_from_tags: bool = False
 
     @property
     def measure(self) -> Measure:
@@ -152,7 +154,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         people=tuple(given.person),
         together=given.together,
         without=tuple(given.without),
-        from_refs=bool(given.refs) or not given.person,
+        from_refs=bool(given.refs) or not (given.person or given.refs_from_tags),
         grouping=GroupsSettings(given.method, given.undo, given.history, given.export, given.import_)
         if command == "groups"
         else None,
@@ -170,6 +172,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         all_pictures=given.all_pictures,
         tag=given.tag,
         retry_failed=given.retry_failed,
+        refs_from_tags=given.refs_from_tags,
     )
 
 

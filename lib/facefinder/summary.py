@@ -10,6 +10,7 @@ from facefinder.find import Outcome
 from facefinder.groups import GroupsOutcome
 from facefinder.match import PhotoMatch, Verdict
 from facefinder.media.rules import NotSearched, Reason
+from facefinder.named import NamedPeople
 from facefinder.review.read import Reading
 from facefinder.scan import ScanReport
 from facefinder.settings import Settings
@@ -28,6 +29,7 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
     lines += photos_of_each([person.name for person in outcome.people], outcome.matches, settings)
     if settings.verbose or not settings.copy:
         lines += ["", *each_match(outcome.matches)]
+    lines += names_read(outcome.named)
     lines += ["", *copies_made(outcome, settings), *what_was_read(outcome.reading)]
     references = [problem for person in outcome.people for problem in person.problems]
     lines += problems(references, "Reference photos to look at again", settings.verbose)
@@ -62,6 +64,7 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             "to_copy": outcome.to_copy,
             "destination": str(settings.copy) if settings.copy else None,
             "groups": asdict(outcome.reading),
+            "named": outcome.named.photos,
             "seconds": round(outcome.seconds, 3),
         },
         indent=1,
@@ -78,6 +81,13 @@ def photos_of_each(names: Sequence[str], matches: Sequence[PhotoMatch], settings
         sure, maybe = found[name, Verdict.SURE], found[name, Verdict.MAYBE]
         lines.append(f"  {name:<{width}}  {count(sure, 'photo')}" + (f", and {maybe} maybe" if maybe else ""))
     return lines
+
+
+def names_read(named: NamedPeople) -> list[str]:
+    """Who was looked for by the names in the searched photos, and of whom that was not possible."""
+    people = [f"{name} in {count(photos, 'photo')}" for name, photos in named.photos.items()]
+    lines = textwrap.wrap(f"Known by names in these photos: {', '.join(people)}.", 80) if people else []
+    return ["", *lines, *named.problems] if lines or named.problems else []
 
 
 def each_match(matches: Sequence[PhotoMatch]) -> list[str]:

@@ -11,9 +11,11 @@ from facefinder.group import settled
 from facefinder.groups import people_to_show, show_as
 from facefinder.index import Index, StoredFaces
 from facefinder.match import Limits, Verdict, distances, match
+from facefinder.named import named_people
 from facefinder.people import Person, Reference, reference_files
+from facefinder.progress import NoProgress
 from facefinder.review.names import Kind, number_name
-from facefinder.review.people import people_of_groups, sharpened, verdicts_on
+from facefinder.review.people import joined, people_of_groups, sharpened, verdicts_on
 from facefinder.review.piled import PiledFaces, known, piled_faces
 from facefinder.review.word import Said, same_name
 from facefinder.settings import Settings
@@ -76,12 +78,16 @@ def gather(index: Index, spec: AnalyzerSpec, settings: Settings, said: Said) -> 
     people: Sequence[Person] = ()
     problem = ""
     try:
-        people = people_of_references(reference_files(settings.refs), index, spec, settings)
+        if settings.from_refs or not settings.refs_from_tags:
+            people = people_of_references(reference_files(settings.refs), index, spec, settings)
     except ReferencesError as error:
         problem = str(error)
     limits = limits_of(settings)
     # Last, for reading refs/ counted as seeing its photos.
     found = index.back_to_last_search()
+    if found and settings.refs_from_tags:
+        of_model = model_limits(settings)
+        people = joined([*people, *named_people(index, of_model.maybe, of_model.rule, NoProgress()).people])
     everybody = _to_look_for(index, said, people)
     searched = _near(index, everybody, said, limits.maybe + WITHIN_REACH, limits.rule) if found and everybody else ()
     return Material(tuple(people), tuple(searched), piled_faces(index), limits, model_limits(settings), problem)
