@@ -8,13 +8,14 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
-from facefinder.crew import CRASH
+from facefinder.crew import CRASH, LEFT_OUT
 from facefinder.errors import IndexFileError, WorkerError
 from facefinder.index import Index
 from facefinder.media.walk import walk
 from facefinder.progress import NoProgress
 from facefinder.quarantine import Quarantine
 from facefinder.scan import ScanReport, scan
+from facefinder.watch import WorkerLimits
 
 # A module for the workers: an analyzer's description that, once it arrives there, puts an analyzer in place that goes
 # wrong on some photos.
@@ -45,6 +46,13 @@ class FaultyAnalyzer:
     def analyse(self, data):
         if data.endswith(b"deadly"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if data.endswith(b"endless"):
+            while True:
+                pass
+        if data.endswith(b"greedy"):
+            hoard = []
+            while True:
+                hoard.append(bytes(1 << 20))
         if data.endswith(b"odd"):
             raise ZeroDivisionError("of all things")
         return load(self.spec).analyse(data)
@@ -65,9 +73,9 @@ def photos(tmp_path: Path, album: Path) -> Path:
 def scan_folder(tmp_path, spec):
     """Scan a folder with two workers and an index that stays."""
 
-    def scan_it(folder: Path, spec=spec) -> ScanReport:
+    def scan_it(folder: Path, spec=spec, limits=None) -> ScanReport:
         with Index(tmp_path / "index.sqlite", spec.key, "here") as index:
-            return scan(walk([folder]), index, spec, jobs=2, progress=NoProgress())
+            return scan(walk([folder]), index, spec, jobs=2, progress=NoProgress(), limits=limits)
 
     return scan_it
 
@@ -93,8 +101,7 @@ def test_a_photo_that_kills_its_worker_is_left_out_named_and_not_opened_again_un
     append(photos / "4.jpg", b"deadly")
     first = scan_folder(photos, faulty_spec)
     assert (first.photos, first.analysed) == (8, 8)
-    assert first.problems == [(str(photos / "4.jpg"), CRASH)]
-    assert "--retry-failed" in CRASH
+    assert first.problems == [(str(photos / "4.jpg"), LEFT_OUT.format(CRASH))]
     again = scan_folder(photos)  # by an analyzer that would not die of it
     assert (again.photos, again.analysed, again.problems) == (8, 0, first.problems)
     with Index(tmp_path / "index.sqlite", spec.key, "here") as index:
@@ -107,6 +114,17 @@ def test_a_photo_that_kills_its_worker_is_left_out_named_and_not_opened_again_un
     append(photos / "4.jpg", b", or so it was")
     changed = scan_folder(photos)
     assert (changed.photos, changed.analysed, changed.problems) == (9, 1, [])
+
+
+def test_a_photo_that_takes_too_long_or_too_much_memory_is_left_out_and_named(photos, scan_folder, faulty_spec):
+    append(photos / "2.jpg", b"endless")
+    append(photos / "6.jpg", b"greedy")
+    report = scan_folder(photos, faulty_spec, WorkerLimits(seconds=8, memory=1 << 30))
+    assert (report.photos, report.analysed) == (7, 7)
+    assert sorted(report.problems) == [
+        (str(photos / "2.jpg"), LEFT_OUT.format("it takes longer than 8 seconds")),
+        (str(photos / "6.jpg"), LEFT_OUT.format("it takes more than 1.1 GB of memory")),
+    ]
 
 
 def test_a_mistake_of_the_program_costs_one_photo(photos, scan_folder, faulty_spec):

@@ -34,7 +34,7 @@ def test_every_setting_can_stand_in_the_file(read, tmp_path):
         threshold=None,
         model="sface",
         min_face=20,
-        jobs=os.cpu_count() or 1,
+        jobs=max(2, os.cpu_count() or 1),
         index=tmp_path / "index.sqlite",
         json=False,
         quiet=False,

@@ -20,7 +20,7 @@ from facefinder.errors import WorkerError
 from facefinder.faces.analyzer import AnalyzerSpec, load
 from facefinder.look import FileResult, look_into
 from facefinder.media.walk import FoundFile
-from facefinder.watch import Held, Reporter, Watch
+from facefinder.watch import AtWork, Held, Reporter, Watch, WorkerLimits
 
 # A file with the SHA-256 of the known contents that it may be a copy of.
 Entry: TypeAlias = tuple[FoundFile, frozenset[bytes]]
@@ -29,59 +29,69 @@ Entry: TypeAlias = tuple[FoundFile, frozenset[bytes]]
 TRIES = 2
 MOST_DEATHS = 3  # of workers without a file in their hands and without a result in between
 
-CRASH = "left out, because it makes the program crash; --retry-failed tries it again"
+LEFT_OUT = "left out, because {}; --retry-failed tries it again"
+CRASH = "it makes the program crash"
 
 _REPORTER = Reporter()  # this process's, if it is a worker
 
 
 class _WorkersDied(Exception):
-    """A worker has died, and joblib has ended the others. held: what they were at."""
+    """A worker has died, and joblib has ended the others. at_work: those that had files in their hands."""
 
-    def __init__(self, held: list[Held]):
+    def __init__(self, at_work: list[AtWork]):
         super().__init__()
-        self.held = held
+        self.at_work = at_work
 
 
-def results_of(batches: Iterable[list[Entry]], spec: AnalyzerSpec, jobs: int) -> Generator[FileResult, None, None]:
-    """Look into the files in worker processes (in this one for one job); yields the results as they come.
+def results_of(
+    batches: Iterable[list[Entry]], spec: AnalyzerSpec, jobs: int, limits: WorkerLimits
+) -> Generator[FileResult, None, None]:
+    """Look into the files in worker processes (in this one for one job, without limits); yields results as they come.
 
     When a worker dies, the files that were in the workers' hands are tried alone, each in fresh workers: the one
-    that kills its worker again is left out. Raises WorkerError when no file is to blame.
+    that kills its worker again is left out, and so is, at once, one that takes too long. Raises WorkerError when no
+    file is to blame.
     """
     numbers = itertools.count()
     waiting = {next(numbers): batch for batch in batches}
     deaths = 0
     while waiting:
-        suspects: list[Entry] = []
+        suspects: list[tuple[Entry, AtWork]] = []
         try:
-            for number, results in _run(waiting, spec, jobs):
+            for number, results in _run(waiting, spec, jobs, limits):
                 del waiting[number]
                 deaths = 0
                 yield from results
         except _WorkersDied as died:
-            deaths = 0 if died.held else deaths + 1
-            for held in died.held:
-                others = waiting.pop(held.batch)
-                suspects.append(others.pop(held.position))
+            deaths = 0 if died.at_work else deaths + 1
+            for work in died.at_work:
+                others = waiting.pop(work.held.batch)
+                suspects.append((others.pop(work.held.position), work))
                 if others:
                     waiting[next(numbers)] = others
         if deaths == MOST_DEATHS:
             raise _no_worker_lives()
-        for entry in suspects:
-            yield _alone(entry, spec, jobs)
+        for entry, work in suspects:
+            yield _left_out(entry, work) if work.is_overdue else _alone(entry, spec, jobs, limits)
 
 
-def _alone(entry: Entry, spec: AnalyzerSpec, jobs: int) -> FileResult:
-    deaths = 0
-    for _ in range(TRIES):
+def _alone(entry: Entry, spec: AnalyzerSpec, jobs: int, limits: WorkerLimits) -> FileResult:
+    at_work: list[AtWork] = []
+    for _ in range(MOST_DEATHS):
         try:
-            [(_, [result])] = _run({0: [entry]}, spec, jobs)
+            [(_, [result])] = _run({0: [entry]}, spec, jobs, limits)
             return result
         except _WorkersDied as died:
-            deaths += not died.held
-    if deaths == TRIES:
+            at_work += died.at_work
+            if len(at_work) == TRIES or any(work.is_overdue for work in died.at_work):
+                break
+    if not at_work:
         raise _no_worker_lives()
-    return FileResult(entry[0], problem=CRASH, quarantine=True)
+    return _left_out(entry, at_work[-1])
+
+
+def _left_out(entry: Entry, work: AtWork) -> FileResult:
+    return FileResult(entry[0], problem=LEFT_OUT.format(work.too_much or CRASH), quarantine=True)
 
 
 def _no_worker_lives() -> WorkerError:
@@ -91,10 +101,12 @@ def _no_worker_lives() -> WorkerError:
     )
 
 
-def _run(batches: dict[int, list[Entry]], spec: AnalyzerSpec, jobs: int) -> Iterator[tuple[int, list[FileResult]]]:
+def _run(
+    batches: dict[int, list[Entry]], spec: AnalyzerSpec, jobs: int, limits: WorkerLimits
+) -> Iterator[tuple[int, list[FileResult]]]:
     """(number, results) of each batch as they come. Raises _WorkersDied."""
     if jobs == 1:
-        yield from (_look_through(number, batch, spec) for number, batch in list(batches.items()))
+        yield from (_look_through(number, batch, spec, limits) for number, batch in list(batches.items()))
         return
     watch = _watch()
     workers = Parallel(
@@ -107,16 +119,18 @@ def _run(batches: dict[int, list[Entry]], spec: AnalyzerSpec, jobs: int) -> Iter
         initargs=(os.getpid(), watch.outbox),
     )
     try:
-        with watch:
+        with watch.over(limits):
             with _interrupts_held_back():
                 # Starts the processes and returns at once.
                 results = workers(
-                    delayed(_look_through)(number, batch, spec) for number, batch in list(batches.items())
+                    delayed(_look_through)(number, batch, spec, limits) for number, batch in list(batches.items())
                 )
             yield from results
-    except BrokenProcessPool as error:
-        _watch.cache_clear()  # for new workers a new one, which the old ones' last words cannot reach
-        raise _WorkersDied(watch.held()) from error
+    except BaseException as error:
+        _watch.cache_clear()  # joblib has ended the workers; the last words of these are not to reach the next watch
+        if isinstance(error, BrokenProcessPool):
+            raise _WorkersDied(watch.at_work()) from error
+        raise
 
 
 @cache
@@ -158,15 +172,17 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _look_through(number: int, batch: list[Entry], spec: AnalyzerSpec) -> tuple[int, list[FileResult]]:
+def _look_through(
+    number: int, batch: list[Entry], spec: AnalyzerSpec, limits: WorkerLimits
+) -> tuple[int, list[FileResult]]:
     """What a worker does. Returns the batch's number and a result for each of its files."""
     load(spec)
     seen: set[bytes] = set()
     results = []
     for position, (file, known) in enumerate(batch):
-        _REPORTER.report(Held(number, position))
+        _REPORTER.report(Held(number, position, limits.seconds_for(file.bytes)))
         try:
-            result = look_into(file, known | seen, spec)
+            result = look_into(file, known | seen, spec, _REPORTER.alive)
         except Exception as error:  # noqa: BLE001 - one file must not end a run of hours; the next run tries it again
             result = FileResult(file, problem=f"the program cannot deal with it: {error!r}")
         if result.sha256:

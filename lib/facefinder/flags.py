@@ -75,7 +75,7 @@ def _pixels(text: str) -> int:
 
 def _jobs(text: str) -> int:
     if text == "auto":
-        return os.cpu_count() or 1
+        return max(2, os.cpu_count() or 1)  # with one, this process would do the work, and die of a file
     with suppress(ValueError):
         if int(text) >= 1:
             return int(text)

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -36,8 +36,17 @@ class FileResult:
     quarantine: bool = False
 
 
-def look_into(file: FoundFile, known: Container[bytes], spec: AnalyzerSpec) -> FileResult:
-    """Analyse a file unless its content is known (by SHA-256). What is wrong with it is told, not raised."""
+def _nobody() -> None:
+    """Hears the signs of life where nobody waits for them."""
+
+
+def look_into(
+    file: FoundFile, known: Container[bytes], spec: AnalyzerSpec, alive: Callable[[], None] = _nobody
+) -> FileResult:
+    """Analyse a file unless its content is known (by SHA-256). What is wrong with it is told, not raised.
+
+    alive: called for each picture of a file that has many, which may take longer than any photo.
+    """
     try:
         with open_untouched(file.path) as opened:
             head = opened.read(HEAD)
@@ -48,13 +57,13 @@ def look_into(file: FoundFile, known: Container[bytes], spec: AnalyzerSpec) -> F
                 opened.seek(0)
                 sha256 = hashlib.file_digest(opened, "sha256").digest()
                 opened.seek(0)
-                return _result(file, sha256, known, spec, kind, opened)
+                return _result(file, sha256, known, spec, kind, opened, alive)
             if file.bytes > MAX_FILE_BYTES:
                 return FileResult(file, problem="too large for a photo")
             data = head + opened.read()
     except OSError as error:
         return FileResult(file, problem=f"cannot be opened: {error.strerror or error}")
-    return _result(file, hashlib.sha256(data).digest(), known, spec, kind, data)
+    return _result(file, hashlib.sha256(data).digest(), known, spec, kind, data, alive)
 
 
 def _result(
@@ -64,28 +73,30 @@ def _result(
     spec: AnalyzerSpec,
     kind: Kind,
     content: bytes | BinaryIO,
+    alive: Callable[[], None],
 ) -> FileResult:
     if sha256 in known:
         return FileResult(file, sha256)
     analyzer = load(spec)
     try:
         if not isinstance(content, bytes):
-            analysis = faces_in_video(content, analyzer)
+            analysis = faces_in_video(content, analyzer, alive)
         else:
-            analysis = _faces_in_still(preview(content) if kind is Kind.RAW else content, analyzer, spec)
+            analysis = _faces_in_still(preview(content) if kind is Kind.RAW else content, analyzer, spec, alive)
             if kind is Kind.PHOTO:
-                analysis = _with_clip(analysis, content, analyzer)
+                analysis = _with_clip(analysis, content, analyzer, alive)
     except UnreadablePhoto as problem:
         return FileResult(file, sha256, problem=str(problem))
     return FileResult(file, sha256, analysis, analysis.problem)
 
 
-def faces_in_video(file: BinaryIO, analyzer: Analyzer) -> Analysis:
+def faces_in_video(file: BinaryIO, analyzer: Analyzer, alive: Callable[[], None] = _nobody) -> Analysis:
     """One face for each appearance of somebody. Raises UnreadablePhoto."""
     started = time.perf_counter()
     tracker = Tracker()
     with video.Video(file) as opened:
         for look in opened.looks():
+            alive()
             back = (opened.width / look.pixels.shape[1], opened.height / look.pixels.shape[0])
             faces = [_moved(face, back) for face in analyzer.faces_in(look.pixels)]
             tracker.see(look.moment, look.scene, faces)
@@ -96,18 +107,19 @@ def faces_in_video(file: BinaryIO, analyzer: Analyzer) -> Analysis:
         return Analysis(opened.width, opened.height, opened.taken, tracker.appearances(), seconds, problem=problem)
 
 
-def _faces_in_still(data: bytes, analyzer: Analyzer, spec: AnalyzerSpec) -> Analysis:
+def _faces_in_still(data: bytes, analyzer: Analyzer, spec: AnalyzerSpec, alive: Callable[[], None]) -> Analysis:
     analysis = analyzer.analyse(data)
-    return _with_pages(analysis, data, analyzer) if spec.all_pictures else analysis
+    return _with_pages(analysis, data, analyzer, alive) if spec.all_pictures else analysis
 
 
-def _with_pages(analysis: Analysis, data: bytes, analyzer: Analyzer) -> Analysis:
+def _with_pages(analysis: Analysis, data: bytes, analyzer: Analyzer, alive: Callable[[], None]) -> Analysis:
     """With the faces in the file's other pictures; who is in several of them counts once."""
     if clip_at(data):
         return analysis  # a moment of it is one of its clip
     photo = open_photo(data)
     tracker = Tracker()
     for page in range(1, min(photo.pages, MAX_PAGES)):
+        alive()
         try:
             tracker.see(page, page, analyzer.faces_in(photo.page(page)))
         except UnreadablePhoto as problem:
@@ -116,13 +128,13 @@ def _with_pages(analysis: Analysis, data: bytes, analyzer: Analyzer) -> Analysis
     return replace(analysis, faces=[*analysis.faces, *others])
 
 
-def _with_clip(analysis: Analysis, data: bytes, analyzer: Analyzer) -> Analysis:
+def _with_clip(analysis: Analysis, data: bytes, analyzer: Analyzer, alive: Callable[[], None]) -> Analysis:
     """With the faces of the clip that hangs behind the still picture, if there is one."""
     start = clip_at(data)
     if start is None:
         return analysis
     try:
-        clip = faces_in_video(io.BytesIO(data[start:]), analyzer)
+        clip = faces_in_video(io.BytesIO(data[start:]), analyzer, alive)
     except UnreadablePhoto:
         return analysis  # the photo itself is whole
     return replace(analysis, faces=[*analysis.faces, *clip.faces], seconds=analysis.seconds | clip.seconds)

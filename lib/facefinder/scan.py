@@ -18,6 +18,7 @@ from facefinder.media.kinds import Kind, kind_of_name
 from facefinder.media.walk import FoundFile
 from facefinder.progress import Progress
 from facefinder.quarantine import Quarantine
+from facefinder.watch import WorkerLimits
 
 BATCH = 4  # files a worker takes at once, neighbours on the disk
 SAMPLE_BYTES = 1 << 16  # read of files of one size to see which may be copies of one photo
@@ -52,12 +53,15 @@ def scan(
     jobs: int,
     progress: Progress,
     count_matches: Callable[[list[Face]], int] = lambda faces: 0,
+    limits: WorkerLimits | None = None,
 ) -> ScanReport:
     """Analyse every file that the index does not know, and store what was found.
 
-    count_matches: tells the progress how many of a photo's new faces are matches. Raises Interrupted on Ctrl-C,
-    after storing what is done; IndexFileError; WorkerError.
+    count_matches: tells the progress how many of a photo's new faces are matches. limits: what one file may cost; not
+    with one job, which is done in this process. Raises Interrupted on Ctrl-C, after storing what is done;
+    IndexFileError; WorkerError.
     """
+    limits = limits or WorkerLimits()
     report, quarantine = ScanReport(), Quarantine(index)
     known, new = 0, []
     for file in files:
@@ -77,7 +81,7 @@ def scan(
     progress.start("Looking at photos", len(new))
     try:
         # Closed at once also when storing fails, so that no worker goes on.
-        with closing(embedded_together(results_of(batches, spec, jobs), spec, progress.say)) as results:
+        with closing(embedded_together(results_of(batches, spec, jobs, limits), spec, progress.say)) as results:
             for result in results:
                 _store(result, index, report)
                 if result.analysis:
