@@ -36,7 +36,7 @@ from stick import bring_up_to_date, open_stage, plan, stage_program, stick_packs
 from verify import verify, verify_stick
 from weights import install_models, installed_packs, is_complete, read_catalogue
 
-PACKS = ("cuda", "deepface", "directml", "edgeface", "hdbscan", "tensorflow", "tests")
+PACKS = ("cuda", "deepface", "directml", "dlib", "edgeface", "facenet", "facenet512", "hdbscan", "tensorflow", "tests")
 # In place of an archive: no interpreter travels.
 HOST = "host"
 
@@ -78,7 +78,8 @@ def parser() -> argparse.ArgumentParser:
         choices=PACKS,
         help="add a pack; may be repeated. cuda: for NVIDIA graphics cards, 3 GB; deepface: DeepFace itself; "
         "directml: for other graphics cards on Windows; edgeface: a recogniser that may not be used to earn money; "
-        "hdbscan: a method of grouping; tensorflow: DeepFace's back end, 1.3 GB; "
+        "dlib, facenet, facenet512: recognisers of DeepFace; "
+        "hdbscan: a method of grouping; tensorflow: DeepFace's back end and its detector mtcnn, 1.3 GB; "
         "tests: the developer's tools",
     )
     add("--accept-licence", action="store_true", help="say yes to the licence of a pack that has conditions")

@@ -2,6 +2,7 @@
 
 models/models.json lists each file with its bytes, SHA-256 and licence, and either its sources or the file it
 is made from. models/.complete is a copy of it, written last: where the two are equal, everything lies there.
+Under `by_hand` stand files that DeepFace knows and that no pack brings, with where its makers publish them.
 """
 
 from __future__ import annotations
@@ -71,22 +72,22 @@ def obtain(layout: Layout, files: dict[str, Any], name: str, fetcher: Fetcher) -
     kept = layout.cache / "sha256" / str(entry["sha256"])
     if not matches(kept, entry["sha256"], entry["bytes"]):
         original = obtain(layout, files, entry["made_from"], fetcher)
-        rewrite(layout, entry["recipe"], original, kept, entry)
+        rewrite(layout, name, original, kept, entry)
     return kept
 
 
-def rewrite(layout: Layout, recipe: str, source: Path, target: Path, entry: dict[str, Any]) -> None:
-    """Run a recipe of rewrite.py on a model and put the result at `target` if its bytes are the pinned ones.
+def rewrite(layout: Layout, name: str, source: Path, target: Path, entry: dict[str, Any]) -> None:
+    """Run the entry's recipe of rewrite.py on a model and put the result at `target` if its bytes are the pinned ones.
 
     Raises:
         SetupError: the recipe fails, or makes other bytes than everywhere else.
     """
-    say(f"    rewriting {Path(entry['made_from']).name} for speed (recipe {recipe})")
+    say(f"    making {Path(name).name} from {Path(entry['made_from']).name} (recipe {entry['recipe']})")
     script = layout.source / "bootstrap" / "rewrite.py"
-    part = target.with_suffix(".onnx.part")
+    part = target.with_suffix(".made")
     environment = os.environ | {"PYTHONPATH": str(rewriting_tools(layout))}
     environment.pop("PYTHONHOME", None)
-    command = [sys.executable, "-s", "-B", str(script), recipe, str(source), str(part)]
+    command = [sys.executable, "-s", "-B", str(script), entry["recipe"], str(source), str(part)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         raise SetupError(f"Rewriting {entry['made_from']} failed:\n{result.stderr.strip()}")
@@ -95,7 +96,7 @@ def rewrite(layout: Layout, recipe: str, source: Path, target: Path, entry: dict
         part.unlink()
         raise SetupError(
             f"Rewriting {entry['made_from']} gave other bytes than models.json pins: {got}. Nothing was put "
-            "in place. After a change in bootstrap/rewrite.py, models.json needs these; else tell the makers."
+            "in place. After a change of the recipe, models.json needs these; else tell the makers."
         )
     os.replace(part, target)
 

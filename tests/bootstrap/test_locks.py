@@ -36,7 +36,7 @@ def test_every_platform_has_every_lock():
     packs = {path.name[path.name.index(".") :] for path in LOCKS}
     absent = set(NOT_PUBLISHED)
     assert {path.name for path in LOCKS} == {platform + pack for platform in PLATFORMS for pack in packs} - absent
-    optional = {".cuda.txt", ".deepface.txt", ".directml.txt", ".hdbscan.txt", ".tensorflow.txt"}
+    optional = {".cuda.txt", ".deepface.txt", ".directml.txt", ".dlib.txt", ".hdbscan.txt", ".tensorflow.txt"}
     assert {".txt", ".build.txt", ".tests.txt"} | optional == packs
 
 
@@ -82,5 +82,5 @@ def test_every_model_is_pinned_and_has_a_licence_and_a_source():
         assert entry["licence"] and entry["about"], name
         assert entry["sources"] if "made_from" not in entry else entry["made_from"] in files, name
     for pack, names in catalogue["packs"].items():
-        free = all(files[name]["licence"] in ("MIT", "Apache-2.0") for name in names)
+        free = all(files[name]["licence"] in ("MIT", "Apache-2.0", "CC0-1.0") for name in names)
         assert free or pack in catalogue["must_accept"], pack

@@ -5,21 +5,29 @@ Tolerances: float32 sums in another order change a unit vector by some 1e-7; 1e-
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from layout import default_cache
+from record import sha256_of
+
 ROOT = Path(__file__).resolve().parents[2]
 CROPS = ROOT.parent / "shared" / "photos" / "press-crops"
 PUBLISHED = {"sface": "face_recognition_sface_2021dec.onnx", "yunet": "face_detection_yunet_2023mar.onnx"}
 FACES = 64
+FEW = 8  # for larger networks
 
 Images = NDArray[np.float32]
 ModelFiles = dict[str, Path]
@@ -192,7 +200,65 @@ def test_edgeface_gives_the_published_embeddings_also_in_a_batch(
         assert_same_embeddings(embeddings(session(tmp_path / "edgeface.onnx"), scaled, batch), expected)
 
 
-@pytest.mark.parametrize(("recipe", "other"), [("sface", "yunet"), ("yunet", "sface"), ("edgeface", "sface")])
+def facenet(file: str) -> tuple[dict[str, Any], Path]:
+    """The entry of models.json for one of Facenet's files, and the file that it is made from; skips without that."""
+    files = json.loads((ROOT / "models" / "models.json").read_text("utf-8"))["files"]
+    entry = files[f"deepface/.deepface/weights/{file}"]
+    source = default_cache() / "sha256" / files[entry["made_from"]]["sha256"]
+    if not source.is_file():
+        pytest.skip(f"{entry['made_from']} is not in the cache: python3 bootstrap/build.py --with facenet512")
+    return entry, source
+
+
+@pytest.mark.parametrize("file", ["facenet512_weights.onnx", "facenet512_weights.h5", "facenet_weights.onnx"])
+def test_facenet_is_made_from_what_was_published_with_the_pinned_bytes(file: str, tmp_path: Path) -> None:
+    entry, source = facenet(file)
+    result = rewrite(entry["recipe"], source, tmp_path / "again")
+    assert result.returncode == 0, result.stderr
+    assert sha256_of(tmp_path / "again") == entry["sha256"]
+
+
+FROZEN_GRAPH = """
+import sys
+import face_finder
+face_finder.use_bundle()
+import numpy as np
+import tensorflow as tf
+source, images, vectors = sys.argv[1:]
+graph = tf.compat.v1.GraphDef.FromString(open(source, "rb").read())
+with tf.Graph().as_default():
+    tf.import_graph_def(graph, name="")
+    with tf.compat.v1.Session() as session:
+        np.save(vectors, session.run("embeddings:0", {"input:0": np.load(images), "phase_train:0": False}))
+"""
+
+
+def test_facenet512_gives_the_vectors_of_the_frozen_graph_that_it_was_made_from(crops: Images, tmp_path: Path) -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow runs that graph: python3 bootstrap/build.py --with tensorflow")
+    made = ROOT / "models" / "deepface" / ".deepface" / "weights" / "facenet512_weights.onnx"
+    if not made.is_file():
+        pytest.skip("Facenet512 was not asked for: python3 bootstrap/build.py --with facenet512")
+    _, source = facenet(made.name)
+    large = [cv2.resize(crop.transpose(1, 2, 0), (160, 160)) / np.float32(127.5) - 1 for crop in crops[:FEW]]
+    images = np.stack(large).astype(np.float32)
+    np.save(tmp_path / "images.npy", images)
+    words = [str(source), str(tmp_path / "images.npy"), str(tmp_path / "vectors.npy")]
+    command = [sys.executable, "-s", "-B", "-c", FROZEN_GRAPH, *words]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}, check=True, timeout=300)
+    expected = np.load(tmp_path / "vectors.npy")
+    assert expected.shape == (FEW, 512)
+    for batch in (1, FEW):
+        assert_same_embeddings(embeddings(session(made), images, batch), expected)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "other"),
+    [
+        *(("sface", "yunet"), ("yunet", "sface"), ("edgeface", "sface")),
+        *(("facenet", "sface"), ("facenet512", "sface"), ("facenet512_keras", "yunet")),
+    ],
+)
 def test_another_model_is_refused_and_nothing_written(
     model_files: ModelFiles, recipe: str, other: str, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """The engine deepface: its names, what it needs, and what it says where something is missing."""
 
 import importlib.util
+import json
 import shutil
 import socket
 from dataclasses import replace
@@ -69,6 +70,22 @@ def test_the_files_are_those_that_the_library_would_download():
                 for files in [part.files[backend]] if backend in part.files else part.files.values():
                     for file in files:
                         assert Path(file).name in text, (name, file)
+
+
+def test_of_each_file_it_is_known_which_pack_brings_it_or_where_its_makers_publish_it(models):
+    catalogue = json.loads((models / "models.json").read_text("utf-8"))
+    known = catalogue["by_hand"] | dict.fromkeys(file for files in catalogue["packs"].values() for file in files)
+    in_opencv = deepface_models.CASCADES
+    wanted = {
+        f"{deepface_models.WEIGHTS}/{file}"
+        for part in (*RECOGNISERS.values(), *DETECTORS.values())
+        for files in part.files.values()
+        for file in files
+        if file not in in_opencv
+    }
+    assert wanted <= set(known)
+    assert all(entry["url"] and entry["licence"] for entry in catalogue["by_hand"].values())
+    assert not set(catalogue["by_hand"]) & set(catalogue["files"])
 
 
 def test_names_are_found_however_they_are_written(models):

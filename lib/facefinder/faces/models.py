@@ -58,9 +58,18 @@ class DetectorModel:
 
 YUNET = DetectorModel("yunet", "yunet.onnx", threshold=0.7)
 
+# Where DeepFace looks for its weights: one file serves both engines.
+_DEEPFACE = "deepface/.deepface/weights"
+
 RECOGNISERS = {
     "sface": Recogniser("sface", "sface.onnx", 128, 0.0, 1.0, Thresholds(0.46, 1.6e-5, 0.58, 1.3e-4)),
     "edgeface": Recogniser("edgeface", "edgeface.onnx", 512, 127.5, 1 / 127.5, Thresholds(0.48, 1.6e-5, 0.58, 1.5e-4)),
+    "facenet512": Recogniser(
+        *("facenet512", f"{_DEEPFACE}/facenet512_weights.onnx", 512, 127.5, 1 / 128),
+        Thresholds(0.28, 1.6e-5, 0.34, 1.2e-4),
+        side=160,
+        enlarged=0.9,
+    ),
 }
 DEFAULT_RECOGNISER = "sface"
 
@@ -108,7 +117,7 @@ def _missing(name: str, entry: Mapping[str, str], models: Path) -> str:
         source = entry.get("url", "where its makers publish it")
         return (
             f"The model file {models / name} is missing\n(licence: {entry.get('licence', 'not stated')}). "
-            f"No pack brings it. Download it by hand from\n  {source}\nand put it there under that name."
+            f"No pack brings it. Download it by hand from\n  {source}\nand put it there, unpacked, under that name."
         )
     packs = json.loads((models / "models.json").read_text("utf-8"))["packs"]
     pack = next(pack for pack, files in packs.items() if name in files)
