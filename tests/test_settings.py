@@ -40,6 +40,7 @@ def test_every_setting_can_stand_in_the_file(read, tmp_path):
         quiet=False,
         verbose=False,
         report=tmp_path / "report.html",
+        logs=tmp_path / "logs",
     )
     toml = """
         refs = 'Mom'
@@ -70,6 +71,7 @@ def test_every_setting_can_stand_in_the_file(read, tmp_path):
         True,
         False,
         report=tmp_path / "report.html",
+        logs=tmp_path / "logs",
     )
 
 

@@ -6,7 +6,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from facefinder import groups_summary, summary
@@ -14,6 +14,7 @@ from facefinder.awake import kept_awake
 from facefinder.errors import FaceFinderError, Interrupted
 from facefinder.find import Outcome, find
 from facefinder.groups import groups
+from facefinder.log import RunLog, logged
 from facefinder.match import Verdict
 from facefinder.progress import Progress, choose_progress
 from facefinder.settings import Settings, read_settings
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str], home: Path) -> int:
         settings = read_settings(arguments, home)
         for note in settings.notes:
             print(note, file=sys.stderr)
-        text, failures = COMMANDS[settings.command](settings, choose_progress(settings.quiet))
+        with logged(settings.logs, arguments) as log:
+            text, failures = COMMANDS[settings.command](settings, choose_progress(settings.quiet), log)
         print(text if settings.json else f"\n{text}")
         return SOME_UNREADABLE if failures else DONE
     except FaceFinderError as error:
@@ -46,12 +48,15 @@ def main(arguments: Sequence[str], home: Path) -> int:
         return BUG
 
 
-def _find(settings: Settings, progress: Progress) -> tuple[str, bool]:
+def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, bool]:
     with kept_awake():
         outcome = find(settings, progress)
-    text = summary.as_json(outcome, settings) if settings.json else summary.in_words(outcome, settings)
+    as_json = summary.as_json(outcome, settings)
+    log.add("\n  ".join(["Searched:", *map(str, outcome.places)]) + "\n")
+    log.add(summary.in_words(outcome, replace(settings, verbose=True)), as_json)
+    text = as_json if settings.json else summary.in_words(outcome, settings)
     if settings.by_hand and not settings.json and _wants_to_review(text, outcome):
-        text, _ = _review(settings, progress)
+        text, _ = _review(settings, progress, log)
     return text, outcome.failures
 
 
@@ -68,20 +73,21 @@ def _wants_to_review(text: str, outcome: Outcome) -> bool:
         return False
 
 
-def _review(settings: Settings, progress: Progress) -> tuple[str, bool]:
+def _review(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, bool]:
     from facefinder.review_page import command  # only here, for the start of all else is faster without it
 
     outcome = command.review(settings, progress)
-    if settings.json:
-        return json.dumps(asdict(outcome), indent=1), bool(outcome.problem)
-    return command.in_words(outcome), bool(outcome.problem)
+    words, as_json = command.in_words(outcome), json.dumps(asdict(outcome), indent=1)
+    log.add(words, as_json)
+    return as_json if settings.json else words, bool(outcome.problem)
 
 
-def _groups(settings: Settings, progress: Progress) -> tuple[str, bool]:
+def _groups(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, bool]:
     with kept_awake():
         outcome = groups(settings, progress)
-    say = groups_summary.as_json if settings.json else groups_summary.in_words
-    return say(outcome, settings), outcome.failures
+    as_json = groups_summary.as_json(outcome, settings)
+    log.add(groups_summary.in_words(outcome, replace(settings, verbose=True)), as_json)
+    return as_json if settings.json else groups_summary.in_words(outcome, settings), outcome.failures
 
 
 # Command (see flags.PARSERS) -> what runs it; returns what to say at the end, and whether something could not be done.

@@ -41,7 +41,7 @@ class Settings:
     """What the user wants, checked. index is None for --no-index; places are empty for this computer's own folders.
 
     report: where the page to look at is written: beside the index, or with the copies where the index is not on the
-    stick or is none; None if there is neither.
+    stick or is none; None if there is neither. logs: where runs are logged: beside the index if that is on the stick.
 
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
     is meant; if not, `people` are. by_hand: whether there were flags or a command. command: a key of flags.PARSERS.
@@ -86,6 +86,7 @@ class Settings:
     tag: str | None = None
     retry_failed: bool = False
     refs_from_tags: bool = False
+    logs: Path | None = None
 
     @property
     def measure(self) -> Measure:
@@ -133,6 +134,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
             given.copy = None
             notes.append(f"For the same reason nothing is copied. To copy, start it with:  {PROGRAM} --copy FOLDER")
         beside = None  # what shows faces is not left on a computer without a word
+    logs = beside / "logs" if beside else None
     if beside is None and given.copy and not given.dry_run:
         beside = given.copy
     return Settings(
@@ -169,6 +171,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         include_system=given.include_system,
         follow_links=given.follow_links,
         by_hand=bool(arguments),
+        logs=logs,
         all_pictures=given.all_pictures,
         tag=given.tag,
         retry_failed=given.retry_failed,
