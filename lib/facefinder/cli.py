@@ -11,15 +11,15 @@ from pathlib import Path
 
 from facefinder import groups_summary, summary
 from facefinder.awake import kept_awake
-from facefinder.errors import FaceFinderError, Interrupted
+from facefinder.errors import FaceFinderError, Interrupted, PlacesError
 from facefinder.find import Outcome, find
-from facefinder.groups import groups
+from facefinder.groups import GroupsOutcome, groups
 from facefinder.log import RunLog, logged
 from facefinder.match import Verdict
 from facefinder.progress import Progress, choose_progress
 from facefinder.settings import Settings, read_settings
 
-DONE, SOME_UNREADABLE, BUG = 0, 1, 10
+DONE, SOME_UNREADABLE, WENT_AWAY, BUG = 0, 1, PlacesError.exit_code, 10
 
 
 def main(arguments: Sequence[str], home: Path) -> int:
@@ -33,9 +33,9 @@ def main(arguments: Sequence[str], home: Path) -> int:
         for note in settings.notes:
             print(note, file=sys.stderr)
         with logged(settings.logs, arguments) as log:
-            text, failures = COMMANDS[settings.command](settings, choose_progress(settings.quiet), log)
+            text, code = COMMANDS[settings.command](settings, choose_progress(settings.quiet), log)
         print(text if settings.json else f"\n{text}")
-        return SOME_UNREADABLE if failures else DONE
+        return code
     except FaceFinderError as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str], home: Path) -> int:
         return BUG
 
 
-def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, bool]:
+def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
     with kept_awake():
         outcome = find(settings, progress)
     as_json = summary.as_json(outcome, settings)
@@ -57,7 +57,7 @@ def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, boo
     text = as_json if settings.json else summary.in_words(outcome, settings)
     if settings.by_hand and not settings.json and _wants_to_review(text, outcome):
         text, _ = _review(settings, progress, log)
-    return text, outcome.failures
+    return text, _code(outcome)
 
 
 def _wants_to_review(text: str, outcome: Outcome) -> bool:
@@ -73,22 +73,28 @@ def _wants_to_review(text: str, outcome: Outcome) -> bool:
         return False
 
 
-def _review(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, bool]:
+def _review(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
     from facefinder.review_page import command  # only here, for the start of all else is faster without it
 
     outcome = command.review(settings, progress)
     words, as_json = command.in_words(outcome), json.dumps(asdict(outcome), indent=1)
     log.add(words, as_json)
-    return as_json if settings.json else words, bool(outcome.problem)
+    return as_json if settings.json else words, SOME_UNREADABLE if outcome.problem else DONE
 
 
-def _groups(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, bool]:
+def _groups(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
     with kept_awake():
         outcome = groups(settings, progress)
     as_json = groups_summary.as_json(outcome, settings)
     log.add(groups_summary.in_words(outcome, replace(settings, verbose=True)), as_json)
-    return as_json if settings.json else groups_summary.in_words(outcome, settings), outcome.failures
+    return as_json if settings.json else groups_summary.in_words(outcome, settings), _code(outcome)
 
 
-# Command (see flags.PARSERS) -> what runs it; returns what to say at the end, and whether something could not be done.
+def _code(outcome: Outcome | GroupsOutcome) -> int:
+    if outcome.scan and outcome.scan.gone:
+        return WENT_AWAY
+    return SOME_UNREADABLE if outcome.failures else DONE
+
+
+# Command (see flags.PARSERS) -> what runs it; returns what to say at the end, and the exit code.
 COMMANDS = {"find": _find, "groups": _groups, "review": _review}

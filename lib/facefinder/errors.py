@@ -23,7 +23,7 @@ class ReferencesError(FaceFinderError):
 
 
 class PlacesError(FaceFinderError):
-    """The places to search do not exist or cannot be opened."""
+    """The places to search do not exist or cannot be opened. (One that goes away during the search: same exit code.)"""
 
     exit_code = 4
 

@@ -17,6 +17,7 @@ from facefinder.faces.deepface_models import deepface_thresholds, specify_deepfa
 from facefinder.faces.models import recogniser
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Sighting, Verdict, match
+from facefinder.media.gone import Watch
 from facefinder.media.patience import Patience
 from facefinder.media.rules import NotSearched, Rules
 from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
@@ -67,6 +68,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     """Look through the places for the people of the references; copy their photos if asked to."""
     started = time.monotonic()
     places = places_to_search(settings)
+    watch = Watch(places)
     photos_of = reference_files(settings.refs) if settings.from_refs else {}
     spec = spec_of(settings)
     limits = limits_of(settings)
@@ -122,6 +124,7 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
     if collector and copies and settings.tag:
         collector.tag(on_photos, copies)
+    report.miss(watch.gone())
     seconds = time.monotonic() - started
     limits = limits.told_in(settings.measure)
     return Outcome(

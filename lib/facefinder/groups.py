@@ -20,10 +20,11 @@ from facefinder.find import model_limits, open_index, places_to_search, rules_of
 from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
+from facefinder.media.gone import Watch
 from facefinder.media.rules import NotSearched
 from facefinder.media.walk import outermost, walk
 from facefinder.progress import Progress
-from facefinder.review.exchange import import_step, read_people_file, write_people
+from facefinder.review.exchange import export_people, import_step, read_people_file
 from facefinder.review.names import Kind, number_name
 from facefinder.review.people import find_number, matches_of_groups, no_such_person
 from facefinder.review.piled import (
@@ -141,7 +142,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         outcome.tree = Tree(index, settings.groups_folder, said.names, progress, is_new).write(wanted)
 
         if asked.export:
-            outcome.exported = _export(index, faces, shown_as, said, asked.export)
+            outcome.exported = export_people(index, faces, shown_as, said, asked.export)
         if collector or settings.people:
             people, without = _asked_for(settings, said, outcome.people)
             found, outcome.absent = matches_of_groups(
@@ -192,6 +193,7 @@ def _scan(
     else:
         places = places_to_search(settings)
     unlistable: list[tuple[str, str]] = []
+    watch = Watch(places)
     index.begin_run()
     add_piles(index, places)
     files = walk(
@@ -202,6 +204,7 @@ def _scan(
     )
     report = scan(files, index, spec, settings.jobs, progress)
     report.problems += unlistable
+    report.miss(watch.gone())
     return report
 
 
@@ -285,18 +288,3 @@ def _asked_for(settings: Settings, said: Said, people: Sequence[GroupSummary]) -
     if not wanted:
         raise UsageError("Nobody has a name yet. Rename a folder in groups/, or say --person 0001.")
     return {number: said.names.get(number, number_name(number)) for number in wanted}, without
-
-
-def _export(index: Index, faces: PiledFaces, shown_as: Sequence[ShownAs], said: Said, path: Path) -> int:
-    """Write everybody with a name, and their sure faces; returns how many people."""
-    sha256 = {number: index.content(number).sha256 for number in np.unique(faces.contents).tolist()}
-    people = {
-        name: [
-            (sha256[int(faces.contents[row])], tuple(faces.boxes[row].tolist()))
-            for row, shown in enumerate(shown_as)
-            if shown == (person, Kind.SURE)
-        ]
-        for person, name in said.names.items()
-    }
-    write_people(path, people)
-    return len(people)

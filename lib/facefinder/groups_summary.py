@@ -18,6 +18,7 @@ from facefinder.summary import (
     not_looked_into,
     photos_of_each,
     problems,
+    went_away,
     what_was_read,
 )
 
@@ -54,7 +55,7 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
     lines += not_looked_into(outcome.not_searched, settings.verbose)
     if outcome.tree:
         lines += problems(outcome.tree.problems, "Not everything in the groups folder could be moved", settings.verbose)
-    lines += not_copied(outcome, settings)
+    lines += not_copied(outcome, settings) + (went_away(scan) if scan else [])
     return "\n".join(lines).strip("\n")
 
 
@@ -111,6 +112,7 @@ def as_json(outcome: GroupsOutcome, settings: Settings) -> str:
         "analysed": scan.analysed,
         "faces": scan.faces,
         "problems": scan.problems,
+        "gone": [str(place) for place in scan.gone],
     }
     places = {
         "groups": str(settings.groups_folder),

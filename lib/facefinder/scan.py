@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from facefinder.crew import results_of
 from facefinder.errors import Interrupted
@@ -28,7 +29,7 @@ SAMPLE_BYTES = 1 << 16  # read of files of one size to see which may be copies o
 class ScanReport:
     """What a scan went through: photos and videos, told apart by their names.
 
-    problems: (path, reason). seconds: the workers' time, by stage.
+    problems: (path, reason). seconds: the workers' time, by stage. gone: places that went away meanwhile.
     """
 
     photos: int = 0
@@ -37,6 +38,7 @@ class ScanReport:
     problems: list[tuple[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     videos: int = 0
+    gone: list[Path] = field(default_factory=list)
 
     def count(self, file: FoundFile) -> None:
         """One more that was looked into, now or before."""
@@ -44,6 +46,15 @@ class ScanReport:
             self.videos += 1
         else:
             self.photos += 1
+
+    def miss(self, places: Sequence[Path]) -> None:
+        """Some places have gone; that nothing in them can be read is no news then."""
+        self.gone = list(places)
+        self.problems = [
+            (path, reason)
+            for path, reason in self.problems
+            if not any(Path(path).is_relative_to(place) for place in places)
+        ]
 
 
 def scan(

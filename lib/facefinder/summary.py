@@ -35,7 +35,7 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
     lines += problems(references, "Reference photos to look at again", settings.verbose)
     lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
     lines += not_looked_into(outcome.not_searched, settings.verbose)
-    lines += not_copied(outcome, settings)
+    lines += not_copied(outcome, settings) + went_away(scan)
     return "\n".join(lines)
 
 
@@ -59,6 +59,7 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             "analysed": outcome.scan.analysed,
             "faces": outcome.scan.faces,
             "problems": outcome.scan.problems,
+            "gone": [str(place) for place in outcome.scan.gone],
             "not_searched": asdict(outcome.not_searched),
             "copies": asdict(outcome.copies) if outcome.copies else None,
             "to_copy": outcome.to_copy,
@@ -158,6 +159,16 @@ def not_looked_into(passed_over: NotSearched, verbose: bool) -> list[str]:
         lines += [f"  {path}: {reason}" for path in paths]
         if len(paths) < counts[reason]:
             lines.append(f"  and {counts[reason] - len(paths)} more: {reason}")
+    return lines
+
+
+def went_away(scan: ScanReport) -> list[str]:
+    """The places that were pulled out while they were searched, and what to do."""
+    lines = []
+    for place in scan.gone:
+        lines += ["", f"{place} went away while it was searched. What was found until then is", "kept."]
+    if lines:
+        lines[-1] += " Plug it in and start the same command again: it goes on from there."
     return lines
 
 
