@@ -121,6 +121,7 @@ def test_the_traced_run_did_its_work(traced, people_in_album):
         for name, arguments in traced.calls
     )
     assert any(name.startswith("rename") for name, _ in traced.calls)
+    assert (traced.written[0] / "report.html").is_file()
 
 
 def test_nothing_is_written_outside_the_stick_and_the_copies(traced):

@@ -49,8 +49,14 @@ def main(arguments: Sequence[str], home: Path) -> int:
 
 
 def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
+    from facefinder.report.write import ReportError, report_on  # only here, for the start is faster without it
+
     with kept_awake():
         outcome = find(settings, progress)
+        try:
+            outcome = replace(outcome, report=report_on(outcome, settings, progress))
+        except ReportError as problem:
+            outcome = replace(outcome, report=str(problem))
     as_json = summary.as_json(outcome, settings)
     log.add("\n  ".join(["Searched:", *map(str, outcome.places)]) + "\n")
     log.add(summary.in_words(outcome, replace(settings, verbose=True)), as_json)

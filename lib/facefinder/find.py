@@ -43,6 +43,7 @@ class Outcome:
 
     reading: what the user did in the groups folder before. further: photos a little beyond the limits; no matches.
     not_searched: what the walk passed over, and why. named: who was looked for by names in the photos' XMP.
+    report: where the page to look at lies, or why there is none; None where none was written.
     """
 
     people: list[Person]
@@ -57,6 +58,7 @@ class Outcome:
     further: list[PhotoMatch] = field(default_factory=list)
     not_searched: NotSearched = field(default_factory=NotSearched)
     named: NamedPeople = field(default_factory=NamedPeople)
+    report: Path | str | None = None
 
     @property
     def failures(self) -> bool:

@@ -137,6 +137,8 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
     logs = beside / "logs" if beside else None
     if beside is None and given.copy and not given.dry_run:
         beside = given.copy
+    if beside is None and notes:
+        notes.append("For the same reason no page with pictures is written.")
     return Settings(
         home=home,
         places=tuple(given.places),

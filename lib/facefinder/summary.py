@@ -5,6 +5,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from facefinder.find import Outcome
 from facefinder.groups import GroupsOutcome
@@ -35,7 +36,7 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
     lines += problems(references, "Reference photos to look at again", settings.verbose)
     lines += problems(scan.problems, f"{count(len(scan.problems), 'file')} could not be read", settings.verbose)
     lines += not_looked_into(outcome.not_searched, settings.verbose)
-    lines += not_copied(outcome, settings) + went_away(scan)
+    lines += not_copied(outcome, settings) + page_to_look_at(outcome) + went_away(scan)
     return "\n".join(lines)
 
 
@@ -67,6 +68,7 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             "groups": asdict(outcome.reading),
             "named": outcome.named.photos,
             "seconds": round(outcome.seconds, 3),
+            "report": str(outcome.report) if isinstance(outcome.report, Path) else None,
         },
         indent=1,
     )
@@ -145,6 +147,13 @@ _PASSED_OVER = {
     Reason.CACHE: ("cache of small pictures", "caches of small pictures"),
     Reason.LINK: ("link", "links"),
 }
+
+
+def page_to_look_at(outcome: Outcome) -> list[str]:
+    """Where the report lies, or why there is none."""
+    if isinstance(outcome.report, Path):
+        return ["", "All of it on a page to look at, with pictures:", f"  {outcome.report}"]
+    return ["", f"There is no page to look at: {outcome.report}"] if outcome.report else []
 
 
 def not_looked_into(passed_over: NotSearched, verbose: bool) -> list[str]:

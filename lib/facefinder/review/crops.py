@@ -31,7 +31,7 @@ _IN_NAME = re.compile(r"~([0-9a-z]+)\b[^~]*$")
 
 def cut_crops(
     paths: Sequence[str],
-    sha256: bytes,
+    sha256: bytes | None,
     boxes: Sequence[Box],
     side: int = SIDE,
     around: float = AROUND,
@@ -40,12 +40,12 @@ def cut_crops(
     """Cut faces out of a photo or video that lies at one of `paths`: (side, side, 3) RGB each, upright.
 
     around: how much of the photo is shown, see frame(). moments: the faces' own (see Face), none if all are in the
-    main picture. None if the file does not lie there unchanged.
+    main picture. None if the file does not lie there unchanged (sha256 None: if none can be read).
     """
     for path in paths:
         try:
             with open_untouched(path) as file:
-                if hashlib.file_digest(file, "sha256").digest() == sha256:
+                if sha256 in (None, hashlib.file_digest(file, "sha256").digest()):
                     return _cut_all(file, path, boxes, moments or [None] * len(boxes), side, around)
         except (OSError, UnreadablePhoto):
             continue

@@ -1,0 +1,213 @@
+"""A user looks at the page in a real browser, on a desktop and on a phone, without a network or the program."""
+
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from facefinder.match import Verdict
+from facefinder.report.page import Card, Report, Section, in_html
+from tests.browser import complaints, fits, look, requested
+
+TWO_FRAMES = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
+SEEN = "const image = arguments[0].querySelector('img'); return image.complete && image.naturalWidth > 50;"
+
+
+@pytest.fixture
+def outcome(browser, looked_at):
+    """The page is open; what the search found."""
+    stick, outcome = looked_at
+    browser.get(stick.page.as_uri())
+    return outcome
+
+
+def all_of(browser, selector: str) -> list:
+    return list(browser.find_elements(By.CSS_SELECTOR, selector))
+
+
+def files(cards) -> list[str]:
+    return [card.find_element(By.CSS_SELECTOR, ".file").text for card in cards]
+
+
+def press(browser, *keys: str) -> None:
+    ActionChains(browser).send_keys(*keys).perform()
+    browser.execute_async_script(TWO_FRAMES)
+
+
+def expected(matches, person: str, verdict: Verdict) -> list[str]:
+    return [Path(match.source).name for match in matches if (match.person, match.verdict) == (person, verdict)]
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
+def test_each_match_is_there_with_its_face_marked_best_first_and_maybes_apart(browser, outcome, size):
+    look(browser, *size)
+    maybe = 0
+    for section, person in zip(all_of(browser, ".person"), outcome.people, strict=True):
+        assert section.find_element(By.TAG_NAME, "h2").text == person.name
+        sheets = section.find_elements(By.CSS_SELECTOR, ":scope > .sheet")
+        wanted = [expected(outcome.matches, person.name, verdict) for verdict in Verdict]
+        shown = [files(sheet.find_elements(By.CSS_SELECTOR, ".card")) for sheet in sheets]
+        assert shown == [names for names in wanted if names]
+        maybe += len(wanted[1])
+    assert maybe
+    for card in all_of(browser, ".person > .sheet > .card"):
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", card)
+        browser.execute_async_script(TWO_FRAMES)
+        assert browser.execute_script(SEEN, card), card.text
+    assert fits(browser)
+    assert complaints(browser) == []
+    assert [url for url in requested(browser) if url.startswith(("http", "ws"))] == []
+
+
+def test_a_card_says_how_alike_where_and_when_and_leads_to_the_photo(browser, outcome):
+    cards = {name: card for card in all_of(browser, ".card") for name in files([card])}
+    match = next(match for match in outcome.matches if match.taken)
+    card = cards[Path(match.source).name]
+    assert f"{match.distance:.2f}" in card.text
+    assert match.taken[:10].replace(":", "-") in card.text
+    assert Path(match.source).parent.name in card.text
+    link = card.find_element(By.TAG_NAME, "a")
+    assert link.get_attribute("title").splitlines()[0] == str(Path(match.source).parent)
+    assert link.get_attribute("href") == Path(match.source).as_uri()
+    assert "very alike" in cards["IMG_0032.jpg"].text
+    assert any("somewhat alike" in card.text for card in cards.values())
+
+
+def test_the_slider_shows_what_a_search_with_that_threshold_takes(browser, outcome, looked_at):
+    slider, takes = browser.find_element(By.ID, "threshold"), browser.find_element(By.ID, "takes")
+    start = slider.get_attribute("value")
+    assert float(start) == outcome.limits.sure
+    slider.send_keys(Keys.LEFT * 12)
+    for _ in range(2):
+        browser.execute_async_script(TWO_FRAMES)
+        threshold = slider.get_attribute("value")
+        taken = sorted(files(all_of(browser, ".card.taken")))
+        really = looked_at[0].find("--threshold", threshold)
+        assert taken == sorted(Path(match.source).name for match in really.matches)
+        photos = "photo" if len(taken) == 1 else "photos"
+        assert takes.text == f"--threshold {threshold} takes {len(taken)} {photos}."
+        assert taken
+        slider.send_keys(Keys.RIGHT * 22)
+    browser.find_element(By.CSS_SELECTOR, ".slider button").click()
+    browser.execute_async_script(TWO_FRAMES)
+    assert slider.get_attribute("value") == start
+    assert "trying" not in browser.find_element(By.TAG_NAME, "body").get_attribute("class")
+
+
+def test_what_only_a_looser_threshold_takes_is_shown_when_it_does(browser, stick):
+    farthest = max(match.distance for match in stick.find().matches)
+    outcome = stick.report("--threshold", round(farthest / 1.1, 2))
+    assert outcome.further
+    browser.get(stick.page.as_uri())
+    further = [Path(match.source).name for match in outcome.further]
+    cards = all_of(browser, ".further .card")
+    assert not any(card.is_displayed() for card in cards)
+    slider = browser.find_element(By.ID, "threshold")
+    slider.send_keys(Keys.END)
+    browser.execute_async_script(TWO_FRAMES)
+    assert files(cards) == further
+    assert all("taken" in card.get_attribute("class") for card in cards)
+
+
+def test_arrow_keys_walk_through_the_photos(browser, outcome):
+    first, *others = browser.find_elements(By.CSS_SELECTOR, ".person .sheet")[0].find_elements(By.TAG_NAME, "a")
+    browser.execute_script("arguments[0].focus()", first)
+    press(browser, Keys.ARROW_RIGHT)
+    assert browser.switch_to.active_element == others[0]
+    press(browser, Keys.END)
+    assert browser.switch_to.active_element == others[-1]
+    press(browser, Keys.HOME)
+    assert browser.switch_to.active_element == first
+    stops = [link.get_attribute("tabindex") for link in (first, *others)]
+    assert stops.count("0") == 1
+
+
+def test_a_screen_reader_finds_its_way(browser, outcome):
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    said = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")]
+    roles = [role for role, _ in said]
+    assert {"main", "navigation", "banner", "contentinfo", "region"} <= set(roles)
+    assert ("slider", "How strict?") in said
+    assert ("heading", "What was found") in said
+    images = [name for role, name in said if role == "image"]
+    assert set(images) >= {"Barack Obama", "Jerry Seinfeld"}
+    assert "" not in images
+
+
+def test_light_and_dark_differ_and_both_can_be_read(browser, outcome):
+    colours = """const style = getComputedStyle(document.documentElement);
+    const brightness = (colour) => colour.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+    return [style.backgroundColor, style.color].map(brightness)"""
+    ground, text = browser.execute_script(colours)
+    look(browser, dark=True)
+    dark_ground, dark_text = browser.execute_script(colours)
+    assert ground - text > 400
+    assert dark_text - dark_ground > 400
+
+
+def test_references_and_what_is_wrong_with_them(browser, outcome):
+    for section, person in zip(all_of(browser, ".person"), outcome.people, strict=True):
+        pictures = section.find_elements(By.CSS_SELECTOR, ".references img")
+        assert len(pictures) == len(person.references)
+        for path, reason in person.problems:
+            assert f"{path}: {reason}" in section.text
+    assert any(person.problems for person in outcome.people)
+
+
+def a_report(name: str, loosest: float = 0.66) -> Report:
+    card = Card(None, "x.jpg", f"{name}.jpg", f"/photos/{name}", "2019-05-01", "0:12, 1:05", 0.3, "well")
+    return Report(
+        sections=[Section(name, [card], [], [], [], [(f"/refs/{name}", name)])],
+        sure=0.46,
+        maybe=0.58,
+        loosest=loosest,
+        made="2026-01-01 12:00",
+        computer=name,
+        places=[f"/{name}"],
+        photos=3,
+        videos=1,
+        analysed=2,
+        seconds=3725.0,
+        model="sface",
+        measure="cosine",
+        unreadable=[(f"/photos/{name}", f"empty {name}")],
+        passed_over=[("cloud", 7, [f"/cloud/{name}"])],
+    )
+
+
+def test_hostile_names_of_files_and_people_are_only_text(browser, tmp_path):
+    name = (
+        """</style></script><script>document.title='hacked'</script><img src=x onerror="document.title='hacked'">'\""""
+    )
+    page = tmp_path / "report.html"
+    page.write_text("".join(in_html(a_report(name))))
+    browser.get(page.as_uri())
+    assert browser.title == "What was found – Face Finder"
+    assert browser.find_element(By.TAG_NAME, "h2").text == name
+    assert files(all_of(browser, ".card")) == [f"{name}.jpg"]
+    assert complaints(browser) == []
+    assert all_of(browser, "img") == []
+    look(browser, 390, 844)
+    assert fits(browser)
+
+
+def test_what_went_wrong_how_long_it_took_and_when_in_a_video(browser, tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text("".join(in_html(a_report("Mom"))))
+    browser.get(page.as_uri())
+    for summary in all_of(browser, "summary"):
+        summary.click()
+    said = browser.find_element(By.TAG_NAME, "body").text
+    for part in (
+        *("1 file could not be read", "/photos/Mom: empty Mom", "7 files that are only in the cloud", "/cloud/Mom"),
+        *("and 6 more", "3 photos, 1 video, 2 of them for the first time", "1 h 02 min", "On the computer Mom"),
+        *("2019-05-01 · 0:12, 1:05", "No picture", "Model sface"),
+    ):
+        assert part in said, part
+
+
+@pytest.mark.parametrize(("loosest", "decimals"), [(0.66, 2), (1.2, 2), (0.05, 3)])
+def test_the_slider_is_fine_enough_for_models_with_small_distances(loosest, decimals):
+    assert a_report("Mom", loosest=loosest).decimals == decimals
