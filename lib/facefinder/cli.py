@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facefinder import groups_summary, summary
 from facefinder.awake import kept_awake
-from facefinder.errors import FaceFinderError, Interrupted, PlacesError
+from facefinder.errors import FaceFinderError, Interrupted, PlacesError, UsageError
 from facefinder.find import Outcome, find
 from facefinder.groups import GroupsOutcome, groups
 from facefinder.log import RunLog, logged
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], home: Path) -> int:
         settings = read_settings(arguments, home)
         for note in settings.notes:
             print(note, file=sys.stderr)
-        with logged(settings.logs, arguments) as log:
+        with logged(None if settings.command in UNLOGGED else settings.logs, arguments) as log:
             text, code = COMMANDS[settings.command](settings, choose_progress(settings.quiet), log)
         print(text if settings.json else f"\n{text}")
         return code
@@ -102,5 +102,25 @@ def _code(outcome: Outcome | GroupsOutcome) -> int:
     return SOME_UNREADABLE if outcome.failures else DONE
 
 
+def _forget(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
+    from facefinder.forget import forget, in_words  # only here, for the start is faster without it
+
+    def agree(question: str) -> bool:
+        if settings.forget and settings.forget.yes:
+            return True
+        if settings.json or not sys.stdin.isatty():
+            raise UsageError("Nothing was removed, for nobody can be asked here. Add --yes to go ahead.")
+        try:
+            return input(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
+        except EOFError:
+            return False
+
+    outcome = forget(settings, agree)
+    text = json.dumps(asdict(outcome), indent=1) if settings.json else in_words(outcome)
+    return text, SOME_UNREADABLE if outcome.problems else DONE
+
+
 # Command (see flags.PARSERS) -> what runs it; returns what to say at the end, and the exit code.
-COMMANDS = {"find": _find, "groups": _groups, "review": _review}
+COMMANDS = {"find": _find, "groups": _groups, "review": _review, "forget": _forget}
+# What these forget is not to be named in a log.
+UNLOGGED = {"forget"}

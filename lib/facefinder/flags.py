@@ -43,6 +43,13 @@ examples:
   {PROGRAM} review --refs refs/Mom  with the same --refs and --model as that search, if it had any
 """
 
+FORGET_EXAMPLES = f"""
+examples:
+  {PROGRAM} forget --person Mom        her faces, and all that was said of them
+  {PROGRAM} forget --computer PC-ANNA  what was found on that computer and nowhere else
+  {PROGRAM} forget --all               all of it
+"""
+
 
 # Of two vectors at right angles, in the measure that counts highest.
 LONGEST = max(measure.of_cosine(1) for measure in MEASURES.values())
@@ -176,8 +183,33 @@ def review_parser() -> Parser:
     return parser
 
 
+def forget_parser() -> Parser:
+    """The flags of the command `forget`."""
+    parser = _parser(
+        "Removes from the stick what is known of somebody, or of a computer: faces, what\n"
+        "describes them, small pictures, names. Your photos and copies are not touched; what\n"
+        "is left of them on the stick is named at the end.",
+        FORGET_EXAMPLES,
+        None,
+    )
+    parser.prog += " forget"
+    group = parser.add_argument_group("what to forget")
+    what = group.add_mutually_exclusive_group()
+    what.add_argument("--all", action="store_true", dest="everything", help="everything")
+    what.add_argument("--person", action="append", default=[], metavar="NAME", help="a person; may be given again")
+    what.add_argument("--computer", action="append", default=[], metavar="NAME", help="what was seen only there")
+    group.add_argument("--yes", action="store_true", help="do not ask")
+    group.add_argument("--refs", type=path_of, metavar="DIR", help="where that person's reference photos are")
+    _add_how(parser)
+    memory = parser.add_argument_group("what is remembered")
+    _add_groups(memory)
+    _add_index(memory)
+    _add_output(parser)
+    return parser
+
+
 # Command -> its flags; the first one needs no name on the command line.
-PARSERS = {"find": find_parser, "groups": groups_parser, "review": review_parser}
+PARSERS = {"find": find_parser, "groups": groups_parser, "review": review_parser, "forget": forget_parser}
 
 
 def _parser(description: str, examples: str, places: str | None) -> Parser:

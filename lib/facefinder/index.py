@@ -93,6 +93,8 @@ class Index:
         # and FULL waits for the stick: a commit that returned survives pulling it out.
         self.rows("PRAGMA journal_mode = TRUNCATE")
         self.rows("PRAGMA synchronous = FULL")
+        # Not in files among the temporary ones of the searched computer.
+        self.rows("PRAGMA temp_store = MEMORY")
         if is_new or version < VERSION:
             additions = [ADDITIONS[later] for later in range(max(version, 1) + 1, VERSION + 1)]
             marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
@@ -223,11 +225,16 @@ class Index:
 
     def faces_at(self, path: str) -> list[Face]:
         """The faces of the content seen at `path` in this run, in the analyzer's order."""
+        here = (self._computer, os.fsencode(path), self._run)
+        rows = self.rows("SELECT content FROM place WHERE computer = ? AND path = ? AND run = ?", here)
+        return [face for (content,) in rows for face in self.faces_of(content)]
+
+    def faces_of(self, content: int) -> list[Face]:
+        """The faces of a content, in the analyzer's order."""
         rows = self.rows(
             "SELECT x, y, width, height, score, sharpness, landmarks, vector, moment, seen_from, seen_until "
-            "FROM place JOIN face USING (content) "
-            "WHERE computer = ? AND path = ? AND run = ? AND analyzer = ? ORDER BY id",
-            (self._computer, os.fsencode(path), self._run, self._analyzer),
+            "FROM face WHERE content = ? AND analyzer = ? ORDER BY id",
+            (content, self._analyzer),
         )
         return [_face(*row) for row in rows]
 

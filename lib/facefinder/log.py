@@ -79,9 +79,14 @@ def _begin(folder: Path, arguments: Sequence[str]) -> Path | None:
     return None
 
 
+def logs_in(folder: Path) -> list[Path]:
+    """The files in a folder that are logs of runs."""
+    return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+
+
 def _forget_old(folder: Path) -> None:
     """Make room for one more."""
-    logs = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    logs = logs_in(folder)
     runs = sorted({path.stem for path in logs})
     for path in logs:
         if path.stem not in runs[-KEPT + 1 :]:

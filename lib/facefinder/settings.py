@@ -17,6 +17,7 @@ from facefinder.flags import PARSERS, PROGRAM, not_possible, path_of
 # These say what to do in one run; in the file they would do it again and again.
 ONE_RUN = (
     *("help", "version", "demo", "person", "together", "without"),
+    *("everything", "computer", "yes"),
     *("undo", "history", "export", "import_", "retry_failed"),
 )
 
@@ -37,6 +38,15 @@ class GroupsSettings:
 
 
 @dataclass(frozen=True)
+class ForgetSettings:
+    """What only the command `forget` wants to know. yes: not to be asked."""
+
+    everything: bool
+    computers: tuple[str, ...]
+    yes: bool
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the user wants, checked. index is None for --no-index; places are empty for this computer's own folders.
 
@@ -45,7 +55,7 @@ class Settings:
 
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
     is meant; if not, `people` are. by_hand: whether there were flags or a command. command: a key of flags.PARSERS.
-    grouping: what only `groups` wants to know.
+    grouping, forget: what only these commands want to know.
     refs_from_tags: whether named faces in the searched photos are references.
     tag: "xmp" if names are to be written beside the copies.
     engine: "native" or "deepface"; detector, backend: of the latter. distance: a key of MEASURES, for what is told.
@@ -71,6 +81,7 @@ class Settings:
     without: tuple[str, ...] = ()
     from_refs: bool = True
     grouping: GroupsSettings | None = None
+    forget: ForgetSettings | None = None
     command: str = "find"
     device: str = "auto"
     report: Path | None = None
@@ -162,6 +173,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         grouping=GroupsSettings(given.method, given.undo, given.history, given.export, given.import_)
         if command == "groups"
         else None,
+        forget=ForgetSettings(given.everything, tuple(given.computer), given.yes) if command == "forget" else None,
         command=command,
         device=given.device,
         report=beside / "report.html" if beside else None,

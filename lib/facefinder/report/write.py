@@ -32,7 +32,7 @@ def report_on(outcome: Outcome, settings: Settings, progress: Progress) -> Path 
     path = settings.report
     if path is None:
         return None
-    if not _is_ours(path):
+    if not is_ours(path):
         raise ReportError(f"{path} is not a page of this program. Move it away, and the next search writes one.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def report_on(outcome: Outcome, settings: Settings, progress: Progress) -> Path 
     return path
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """Whether nothing, or a page of ours, lies there."""
     try:
         with path.open("rb") as file:
