@@ -116,7 +116,7 @@ def test_a_file_put_there_during_the_copying_is_not_overwritten(disk, out, monke
         (out / "Mom" / "a.jpg").write_bytes(b"the user's own")
         return open(path, "rb")
 
-    monkeypatch.setattr(collect, "open_untouched", slow_open)
+    monkeypatch.setattr(collect, "open_found", slow_open)
     with pytest.raises(DestinationError, match=r"another program has just put a\.jpg there"):
         copy(out, photo)
     assert tree(out) == {"Mom/a.jpg": b"the user's own"}
@@ -191,7 +191,7 @@ def test_a_source_that_breaks_off_is_told_and_leaves_nothing(disk, out, monkeypa
         def __exit__(self, *error: object) -> None:
             self._file.close()
 
-    monkeypatch.setattr(collect, "open_untouched", Scratched)
+    monkeypatch.setattr(collect, "open_found", Scratched)
     report = copy(out, photo, good)
     assert report.failures == [(photo.source, "cannot be read any more: Input/output error")]
     assert tree(out) == {"Mom/good.jpg": b"good"}

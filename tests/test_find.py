@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import termios
+import zipfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -202,6 +203,33 @@ def test_other_pictures_of_a_file_count_when_they_are_asked_for(face_finder_comm
     assert result_of(face_finder_command(*search))["matches"] == []
     [match] = result_of(face_finder_command(*search, "--all-pictures"))["matches"]
     assert (match["person"], match["verdict"], match["moment"]) == ("Jerry Seinfeld", "sure", 1)
+
+
+def test_photos_in_archives_are_found_copied_once_and_remembered(face_finder_command, album, refs, tmp_path):
+    place, out = tmp_path / "photos", tmp_path / "out"
+    place.mkdir()
+    shutil.copy(album / "Stage & screen" / "glasses.jpg", place)
+    with zipfile.ZipFile(place / "Backup.zip", "w") as archive:
+        for name in ("glasses", "what", "piano"):
+            archive.write(album / "Stage & screen" / f"{name}.jpg", f"DCIM/{name} of the phone.jpg")
+    search = ("--json", "--jobs", 2, "--refs", refs, "--copy", out, place)
+    plain = result_of(face_finder_command(*search, "--dry-run"))
+    assert (plain["photos"], plain["not_searched"]["counts"]) == (1, {"ZIP archive": 1})
+    result = result_of(face_finder_command(*search, "--zip"))
+    assert (result["photos"], result["analysed"], result["copies"]["copied"]) == (4, 2, 2)
+    inside = f"{place}/Backup.zip/DCIM/"
+    assert {(match["source"], *match["also_at"]) for match in result["matches"]} == {
+        (f"{inside}glasses of the phone.jpg", str(place / "glasses.jpg")),
+        (f"{inside}what of the phone.jpg",),
+    }
+    copy = out / "Jerry Seinfeld" / "what of the phone.jpg"
+    assert copy.read_bytes() == (album / "Stage & screen" / "what.jpg").read_bytes()
+    assert abs(copy.stat().st_mtime - (album / "Stage & screen" / "what.jpg").stat().st_mtime) <= 2
+    assert {row["source"] for row in json.loads((out / "manifest.json").read_text())} >= {
+        f"{inside}what of the phone.jpg"
+    }
+    again = result_of(face_finder_command(*search, "--zip"))
+    assert (again["photos"], again["analysed"], again["copies"]["already_there"]) == (4, 0, 2)
 
 
 def test_no_index_and_a_dry_run_leave_nothing_behind(stick, tmp_path, album):

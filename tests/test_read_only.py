@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,8 @@ def traced(request, tmp_path_factory, album, refs) -> Traced:
     with Image.open(album / "Stage & screen" / "glasses.jpg") as photo:
         for suffix in ("png", "webp", "tiff", "bmp", "gif", "avif"):
             photo.convert("RGB").save(home / "Pictures" / f"glasses.{suffix}")
+    with zipfile.ZipFile(home / "Pictures" / "phone.zip", "w") as archive:
+        archive.write(album / "Stage & screen" / "what.jpg", "a photo in an archive.jpg")
     for name in ("broken.tiff", "broken.png", "broken.heic"):
         (home / "Pictures" / name).write_bytes(b"II*\0 this is no photo")
     for path in (home, *home.rglob("*")):
@@ -91,6 +94,7 @@ def traced(request, tmp_path_factory, album, refs) -> Traced:
         "--tag",
         "xmp",
         "--refs-from-tags",
+        "--zip",
     ]
     words += ["--engine", "deepface", "--model", "sface", "--detector", "yunet"] if request.param == "deepface" else []
     before = state(home)

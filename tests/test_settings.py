@@ -84,7 +84,7 @@ def test_a_flag_beats_the_file(read):
 
 
 @pytest.mark.parametrize(
-    "switch", ["dry_run", "all_pictures", "include_system", "follow_links", "json", "quiet", "verbose"]
+    "switch", ["dry_run", "all_pictures", "include_system", "follow_links", "zip", "json", "quiet", "verbose"]
 )
 def test_what_the_file_turns_on_a_flag_turns_off(read, switch):
     flag = f"--no-{switch.replace('_', '-')}"

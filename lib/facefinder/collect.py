@@ -17,7 +17,7 @@ from pathvalidate import sanitize_filename
 
 from facefinder.errors import DestinationError
 from facefinder.match import PhotoMatch, Verdict
-from facefinder.media.files import open_untouched
+from facefinder.media.archives import open_found, times_of
 from facefinder.media.packets import sidecar_of
 from facefinder.progress import Progress
 from facefinder.sidecars import sidecar_packet, sure_people
@@ -229,7 +229,7 @@ def _free_name(folder: Path, name: str, match: PhotoMatch) -> tuple[Path, bool]:
 def _copy_verified(match: PhotoMatch, part: Path, copy: Path) -> str | None:
     """Copy by way of `part`. Returns why the source could not be copied; OSError is the destination's."""
     try:
-        source = open_untouched(match.source)
+        source = open_found(match.source)
     except OSError as error:
         return f"cannot be opened any more: {error.strerror}"
     digest = hashlib.sha256()
@@ -244,14 +244,14 @@ def _copy_verified(match: PhotoMatch, part: Path, copy: Path) -> str | None:
                     break
                 digest.update(block)
                 target.write(block)
-            times = os.fstat(source.fileno())
+            times = times_of(source)
             target.flush()
             os.fsync(target.fileno())
         if digest.hexdigest() != match.sha256:
             return "was changed while the program ran; run it again"
         if _sha256(part) != match.sha256:
             raise OSError(errno.EIO, "what was written is not what is read back; the drive may be failing")
-        os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
+        os.utime(part, ns=times)
         if os.path.lexists(copy):
             raise FileExistsError(errno.EEXIST, f"another program has just put {copy.name} there")
         os.rename(part, copy)

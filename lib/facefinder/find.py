@@ -19,8 +19,9 @@ from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Sighting, Verdict, match
 from facefinder.media.gone import Watch
 from facefinder.media.patience import Patience
+from facefinder.media.roots import outermost, photo_folders
 from facefinder.media.rules import NotSearched, Rules
-from facefinder.media.walk import FoundFile, outermost, photo_folders, walk
+from facefinder.media.walk import FoundFile, walk
 from facefinder.named import NamedPeople, named_people
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
@@ -262,4 +263,4 @@ def rules_of(settings: Settings, places: Sequence[Path]) -> Rules:
     never = [settings.groups_folder, *([settings.copy] if settings.copy else [])]
     if not any(place.is_relative_to(settings.home) for place in places):
         never.append(settings.home)
-    return Rules(tuple(never), settings.exclude, settings.include_system, settings.follow_links)
+    return Rules(tuple(never), settings.exclude, settings.include_system, settings.follow_links, settings.zip)

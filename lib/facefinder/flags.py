@@ -243,6 +243,7 @@ def _add_where(parser: Parser) -> None:
     )
     _add_switch(where, "--include-system", "search recycle bins, thumbnails, caches, system and program folders too")
     _add_switch(where, "--follow-links", "search what links lead to, too")
+    _add_switch(where, "--zip", "look at the photos in ZIP archives, too; nothing is unpacked to a disk")
     where.add_argument("--retry-failed", action="store_true", help="open the files again that made the program crash")
 
 

@@ -21,8 +21,9 @@ from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
 from facefinder.media.gone import Watch
+from facefinder.media.roots import outermost
 from facefinder.media.rules import NotSearched
-from facefinder.media.walk import outermost, walk
+from facefinder.media.walk import walk
 from facefinder.progress import Progress
 from facefinder.review.exchange import export_people, import_step, read_people_file
 from facefinder.review.names import Kind, number_name

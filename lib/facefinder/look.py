@@ -10,8 +10,8 @@ from typing import BinaryIO
 from facefinder.faces.analyzer import Analysis, Analyzer, AnalyzerSpec, Face, load
 from facefinder.faces.track import Tracker
 from facefinder.media import video
+from facefinder.media.archives import open_found
 from facefinder.media.decode import UnreadablePhoto, open_photo
-from facefinder.media.files import open_untouched
 from facefinder.media.kinds import HEAD, Kind, kind_of
 from facefinder.media.motion import clip_at
 from facefinder.media.raw import preview
@@ -48,10 +48,10 @@ def look_into(
     alive: called for each picture of a file that has many, which may take longer than any photo.
     """
     try:
-        with open_untouched(file.path) as opened:
+        with open_found(file.path) as opened:
             head = opened.read(HEAD)
             kind = kind_of(file.path, head)
-            if kind is None:
+            if kind is None or (kind is Kind.ARCHIVE and not file.has_photo_suffix):
                 return FileResult(file)
             if kind is Kind.VIDEO:
                 opened.seek(0)

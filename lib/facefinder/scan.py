@@ -14,7 +14,7 @@ from facefinder.faces.trial import choose_device
 from facefinder.gpu import embedded_together
 from facefinder.index import Content, Index
 from facefinder.look import FileResult
-from facefinder.media.files import open_untouched
+from facefinder.media.archives import open_found
 from facefinder.media.kinds import Kind, kind_of_name
 from facefinder.media.walk import FoundFile
 from facefinder.progress import Progress
@@ -159,7 +159,7 @@ def _possible_copies(same_size: list[FoundFile]) -> list[list[FoundFile]]:
     alike: dict[bytes, list[FoundFile]] = defaultdict(list)
     for file in same_size:
         try:
-            with open_untouched(file.path) as opened:
+            with open_found(file.path) as opened:
                 opened.seek(file.bytes // 2)
                 alike[hashlib.sha256(opened.read(SAMPLE_BYTES)).digest()].append(file)
         except OSError:

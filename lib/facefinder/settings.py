@@ -92,6 +92,7 @@ class Settings:
     exclude: tuple[str, ...] = ()
     include_system: bool = False
     follow_links: bool = False
+    zip: bool = False
     by_hand: bool = False
     all_pictures: bool = False
     tag: str | None = None
@@ -184,6 +185,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         exclude=tuple(given.exclude),
         include_system=given.include_system,
         follow_links=given.follow_links,
+        zip=given.zip,
         by_hand=bool(arguments),
         logs=logs,
         all_pictures=given.all_pictures,

@@ -146,6 +146,8 @@ _PASSED_OVER = {
     Reason.SYSTEM: ("system or program folder", "system and program folders"),
     Reason.CACHE: ("cache of small pictures", "caches of small pictures"),
     Reason.LINK: ("link", "links"),
+    Reason.ARCHIVE: ("ZIP archive (--zip looks into it)", "ZIP archives (--zip looks into them)"),
+    Reason.PASSWORD: ("file that needs a password", "files that need a password"),
 }
 
 

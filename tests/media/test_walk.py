@@ -13,8 +13,9 @@ import pytest
 from facefinder.media import mounts, rules
 from facefinder.media.files import extended, open_untouched, reachable
 from facefinder.media.patience import Patience
+from facefinder.media.roots import outermost
 from facefinder.media.rules import EXAMPLES, NotSearched, Reason, Rules
-from facefinder.media.walk import outermost, walk
+from facefinder.media.walk import walk
 
 
 def make(folder: Path, *names: str) -> Path:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from facefinder.media.rules import Reason
 from facefinder.pages.templates import FOLDER, Texts, environment, inline
+from facefinder.report.write import OWN
 from tests.browser import complaints, fits, look, requested
 
 
@@ -44,3 +46,8 @@ def test_a_text_is_filled_in_and_agrees_with_its_count():
     assert [text("common.photos", count=count) for count in (0, 1, 2)] == ["0 photos", "1 photo", "2 photos"]
     with pytest.raises(KeyError):
         text("common.absent")
+
+
+def test_there_is_a_text_for_all_that_is_passed_over():
+    for reason in set(Reason) - OWN:
+        assert Texts()(f"report.passed_over.{reason.name.lower()}", count=2).startswith("2 ")

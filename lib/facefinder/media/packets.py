@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
+from facefinder.media.archives import open_found
 from facefinder.media.decode import FORMATS
 from facefinder.media.files import open_untouched, reachable
 from facefinder.media.kinds import Kind, kind_of_name
@@ -47,7 +48,7 @@ def read_packets(path: str) -> Packets:
     if kind_of_name(path) is not Kind.PHOTO:
         return Packets(sidecars)
     try:
-        with open_untouched(path) as file, Image.open(file, formats=FORMATS) as image:
+        with open_found(path) as file, Image.open(file, formats=FORMATS) as image:
             # Of a HEIF this is what its EXIF said before it was turned.
             exif = image.info.get("original_orientation") or image.getexif().get(ExifTags.Base.Orientation, 1)
             size, embedded = image.size, image.info.get("xmp")

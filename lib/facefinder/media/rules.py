@@ -25,6 +25,8 @@ class Reason(StrEnum):
     CACHE = "thumbnails or cache"
     SYSTEM = "system or program"
     LINK = "link"
+    ARCHIVE = "ZIP archive"
+    PASSWORD = "needs a password"
     EXCLUDED = "excluded"
     PSEUDO = "not on a disk"
     OWN = "the program's own"
@@ -35,13 +37,14 @@ class Rules:
     """What the user wants of the walk. never: folders not to search, wherever they turn up (the stick, the copies).
 
     exclude: patterns; one with a slash goes by the end of the path, one without by the name of a file or folder.
-    include_system: search recycle bins, caches, system and program folders as well.
+    include_system: search recycle bins, caches, system and program folders as well. archives: look into ZIP files.
     """
 
     never: tuple[Path, ...] = ()
     exclude: tuple[str, ...] = ()
     include_system: bool = False
     follow_links: bool = False
+    archives: bool = False
 
 
 @dataclass

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
+from facefinder.media.archives import is_archive, members
 from facefinder.media.files import reachable
 from facefinder.media.kinds import SEARCHED_SUFFIXES
 from facefinder.media.mounts import PROGRAMS, PSEUDO, mount_of, mount_points
@@ -43,37 +42,6 @@ class FoundFile:
     def has_photo_suffix(self) -> bool:
         """False for a file without a suffix: it may be a photo (phone backups), or anything."""
         return bool(os.path.splitext(self.path)[1])
-
-
-def photo_folders() -> list[Path]:
-    """The folders where this computer's user keeps photos, by the platform's own conventions.
-
-    Only those that exist, and none that lies inside another one.
-    """
-    home = Path.home()
-    candidates = [
-        Path(folder)
-        for folder in (
-            platformdirs.user_pictures_dir(),
-            platformdirs.user_desktop_dir(),
-            platformdirs.user_documents_dir(),
-            platformdirs.user_downloads_dir(),
-            platformdirs.user_videos_dir(),
-        )
-    ]
-    candidates += [home / name for name in ("Photos", "OneDrive", "Dropbox", "Google Drive", "iCloudDrive")]
-    # One that does not answer, on a server say, is kept: the walk will say so.
-    return outermost([folder for folder in candidates if Patience().ask_or(True, folder.is_dir)])
-
-
-def outermost(folders: Iterable[Path]) -> list[Path]:
-    """The given folders without those that lie inside another of them, so that nothing is walked twice."""
-    kept: list[Path] = []
-    resolved = {Patience().ask_or(folder.absolute(), folder.resolve) for folder in folders}
-    for folder in sorted(resolved, key=lambda path: len(path.parts)):
-        if not any(folder.is_relative_to(other) for other in kept):
-            kept.append(folder)
-    return kept
 
 
 def walk(
@@ -148,7 +116,8 @@ class _Walker:
             parts = self._list(folder)
             try:
                 while part := self.patience.ask(next, parts, None):
-                    yield from part.files
+                    for file in part.files:
+                        yield from self._files_in(file) if is_archive(file.path) else [file]
                     below += part.folders
                     self._links += sorted(part.links)
                     for path, reason in part.skipped:
@@ -163,6 +132,24 @@ class _Walker:
             except OSError as error:
                 self._on_problem(folder, f"folder cannot be opened: {error.strerror}")
             pending.extend(sorted(below, reverse=True))
+
+    def _files_in(self, archive: FoundFile) -> Iterator[FoundFile]:
+        """The files in an archive that may be photos; of archives in it none."""
+        try:
+            for member in self.patience.ask(lambda: list(members(archive.path))):
+                name = os.path.basename(member.path)
+                if not _may_be_photo(name) or is_archive(name):
+                    continue
+                if self._is_excluded(member.path, name):
+                    self._on_skip(member.path, Reason.EXCLUDED)
+                elif member.has_password:
+                    self._on_skip(member.path, Reason.PASSWORD)
+                elif member.problem:
+                    self._on_problem(member.path, member.problem)
+                else:
+                    yield FoundFile(member.path, member.bytes, archive.modified_ns)
+        except OSError as error:
+            self._on_problem(archive.path, f"cannot be opened: {error.strerror}")
 
     def files_behind_links(self) -> Iterator[FoundFile]:
         """What the links that were met lead to, as far as it was not seen under its own name."""
@@ -263,6 +250,8 @@ class _Walker:
                 status = entry.stat(follow_symlinks=False)
                 if is_cloud_file(status):
                     part.skipped.append((path, Reason.CLOUD))
+                elif not self._rules.archives and is_archive(path):
+                    part.skipped.append((path, Reason.ARCHIVE))
                 else:
                     part.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
             except OSError as error:
@@ -285,4 +274,4 @@ def _may_be_photo(name: str) -> bool:
     if name.startswith("."):
         return False  # ._IMG_1.JPG of macOS, .DS_Store and the like hold no photo
     suffix = os.path.splitext(name)[1].lower()
-    return not suffix or suffix in SEARCHED_SUFFIXES
+    return not suffix or suffix in SEARCHED_SUFFIXES or is_archive(name)

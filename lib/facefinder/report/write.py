@@ -10,6 +10,7 @@ from urllib.parse import quote
 from facefinder.collect import Collector
 from facefinder.find import FURTHER, Outcome
 from facefinder.match import Limits, PhotoMatch, Verdict
+from facefinder.media.archives import archive_of
 from facefinder.media.rules import Reason
 from facefinder.progress import Progress
 from facefinder.report.page import GENERATOR, Card, Picture, Report, Section, in_html
@@ -83,9 +84,10 @@ def _report(outcome: Outcome, settings: Settings, path: Path, progress: Progress
         face = _wanted(match)
         jpeg = pictures.get(face)
         copy = collector.copy_of(match) if collector else None
+        original = Path(archive_of(match.source) or match.source)
         return Card(
             picture=Picture(jpeg, face.key(side)) if jpeg else None,
-            link=_link(copy if copy and copy.is_file() else Path(match.source), path.parent),
+            link=_link(copy if copy and copy.is_file() else original, path.parent),
             name=os.path.basename(match.source),
             folder=os.path.dirname(match.source),
             taken=(match.taken or "")[:10].replace(":", "-"),

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facefinder.media.archives import open_found
 from facefinder.media.decode import Photo, UnreadablePhoto
-from facefinder.media.files import open_untouched
 from facefinder.media.pictures import Still, picture_at
 from facefinder.review.word import Box
 
@@ -44,7 +44,7 @@ def cut_crops(
     """
     for path in paths:
         try:
-            with open_untouched(path) as file:
+            with open_found(path) as file:
                 if sha256 in (None, hashlib.file_digest(file, "sha256").digest()):
                     return _cut_all(file, path, boxes, moments or [None] * len(boxes), side, around)
         except (OSError, UnreadablePhoto):

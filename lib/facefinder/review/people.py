@@ -13,6 +13,7 @@ from facefinder.faces.analyzer import Face
 from facefinder.group import STRANGER
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Sighting, Verdict
+from facefinder.media.archives import bytes_at
 from facefinder.people import Person, Reference
 from facefinder.review import word
 from facefinder.review.names import Kind, number_name
@@ -196,4 +197,4 @@ def _lying_places(index: Index, content: int, size: int) -> list[str]:
         "SELECT path FROM place WHERE content = ? AND computer = ? ORDER BY run DESC, path", (content, index.computer)
     )
     paths = [os.fsdecode(path) for (path,) in rows]
-    return [path for path in paths if os.path.isfile(path) and os.path.getsize(path) == size]
+    return [path for path in paths if bytes_at(path) == size]
