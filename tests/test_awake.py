@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,10 @@ from jeepney import HeaderFields, MessageType, message_bus, new_method_return
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.wrappers import unwrap_msg
 
+import face_finder
+from facefinder import awake, cli
 from facefinder.awake import kept_awake
+from facefinder.progress import NoProgress
 
 POWER = "org.freedesktop.PowerManagement"
 COOKIE = 7
@@ -45,6 +49,12 @@ class Desktop:
                 answer = ("u", (COOKIE,)) if what == "Inhibit" else (None, ())
                 self._service.send(new_method_return(call, *answer))
 
+    def wait_until_asked(self) -> None:
+        deadline = time.monotonic() + 30
+        while not self.asked:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def leave(self) -> None:
         self.bus.kill()
         self.bus.wait()
@@ -56,31 +66,56 @@ def desktop(monkeypatch) -> Iterator[Desktop]:
         pytest.skip("needs dbus-daemon")
     desktop = Desktop()
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", desktop.address)
+    monkeypatch.setattr(awake, "SECONDS", 0.0)
     yield desktop
     desktop.leave()
 
 
-def test_a_whole_run_keeps_the_computer_awake_until_its_end(desktop, face_finder_command, refs, tmp_path):
-    (tmp_path / "photos").mkdir()
-    run = face_finder_command("--refs", refs, "--jobs", 1, tmp_path / "photos")
-    assert run.returncode == 0, run.stderr
+def test_a_long_run_keeps_the_computer_awake_until_its_end(desktop, refs, tmp_path, monkeypatch, album):
+    monkeypatch.setattr(cli, "choose_progress", lambda quiet: Slow(desktop))
+    words = ["--refs", refs, "--jobs", 1, "--no-index", album / "Family" / "Christmas.jpg"]
+    assert cli.main([str(word) for word in words], face_finder.HOME) == 0
     assert [what for what, _ in desktop.asked] == ["Inhibit", "UnInhibit"]
     assert desktop.asked[1] == ("UnInhibit", COOKIE)
 
 
+class Slow(NoProgress):
+    """After the first photo the run waits until the computer is kept awake."""
+
+    def __init__(self, desktop: Desktop):
+        self._desktop = desktop
+
+    def advance(self, note: str = "") -> None:
+        self._desktop.wait_until_asked()
+
+
 def test_after_an_error_the_computer_may_sleep_again(desktop):
     with pytest.raises(ZeroDivisionError), kept_awake():
-        assert [what for what, _ in desktop.asked] == ["Inhibit"]
+        desktop.wait_until_asked()
         raise ZeroDivisionError
     assert desktop.asked[1:] == [("UnInhibit", COOKIE)]
 
 
-def test_a_desktop_that_goes_or_was_never_there_fails_nothing(desktop, monkeypatch):
+def test_a_desktop_that_goes_fails_nothing(desktop):
     with kept_awake():
-        assert desktop.asked
+        desktop.wait_until_asked()
         desktop.leave()
-    with kept_awake():  # asks where nobody is any more
-        pass
-    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
+
+
+@pytest.mark.parametrize("address", ["unix:path=/nowhere", None])
+def test_where_nobody_can_be_asked_nothing_fails(monkeypatch, address):
+    monkeypatch.setattr(awake, "SECONDS", 0.0)
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    if address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+    with kept_awake():
+        time.sleep(0.5)
+
+
+def test_a_short_run_asks_nobody(desktop, monkeypatch):
+    monkeypatch.setattr(awake, "SECONDS", 60.0)
+    started = time.monotonic()
     with kept_awake():
         pass
+    assert desktop.asked == []
+    assert time.monotonic() - started < 30

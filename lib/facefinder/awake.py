@@ -1,9 +1,12 @@
 """Keeping the computer awake while there is work to do."""
 
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import Event, Thread
 
-from wakepy import keep
+SECONDS = 30.0  # from which on a run is a long one; no computer goes to sleep sooner
 
 
 @contextmanager
@@ -12,10 +15,23 @@ def kept_awake() -> Iterator[None]:
 
     A system that refuses is no failure. When the process dies, the system forgets that it was asked.
     """
-    mode = keep.running(on_fail="pass")
-    mode.__enter__()
+    is_over = Event()
+    thread = Thread(target=_keep_awake, args=(is_over,), daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        with suppress(RuntimeError):  # the desktop that was asked may have gone meanwhile
-            mode.__exit__(None, None, None)
+        is_over.set()
+        thread.join()
+
+
+def _keep_awake(is_over: Event) -> None:
+    if sys.platform != "win32":
+        # Ctrl-C is for the main thread, which does not want to hear it at any time (see crew.py).
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if is_over.wait(SECONDS):
+        return
+    from wakepy import keep  # only here, for the start is faster without it
+
+    with suppress(RuntimeError), keep.running(on_fail="pass"):  # at the end the desktop that was asked may have gone
+        is_over.wait()
