@@ -101,7 +101,7 @@ def test_a_session_that_would_run_on_the_processor_is_not_taken_for_one_on_the_c
 
 def test_by_itself_a_card_is_used_when_it_works_and_named_in_one_line(card, spec, said, monkeypatch):
     monkeypatch.setattr(trial, "try_out", lambda *_: Trial(None, 1e-5, rate=500, core_rate=50))
-    device = choose_device(replace(spec, device="auto"), WORTH_A_TRIAL, 2, said.append)
+    device = choose_device(replace(spec, device="auto"), 2 * WORTH_A_TRIAL, 2, said.append)
     assert device == STAND_IN
     assert said == ["Faces are recognised on the stand-in card."]
 
@@ -122,7 +122,7 @@ def test_a_card_that_does_not_help_is_left_aside_with_the_reason(card, spec, sai
 def test_without_a_card_and_for_few_photos_nothing_is_tried_or_said(card, spec, said, monkeypatch):
     monkeypatch.setattr(trial, "try_out", lambda *_: pytest.fail("a child process was started"))
     automatic = replace(spec, device="auto")
-    assert choose_device(automatic, WORTH_A_TRIAL - 1, 2, said.append) == CPU
+    assert choose_device(automatic, 2 * WORTH_A_TRIAL - 1, 2, said.append) == CPU
     assert choose_device(replace(spec, device="card"), 0, 2, said.append) == CPU
     assert choose_device(spec, 10_000, 2, said.append) == CPU
     monkeypatch.setattr(trial, "TRIED", devices.TRIED)

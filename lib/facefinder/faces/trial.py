@@ -20,7 +20,8 @@ from facefinder.faces.devices import CPU, DEVICES, TRIED, Device, is_installed
 from facefinder.faces.models import recogniser
 
 AUTO = "auto"
-# A graphics card takes some seconds to start, twice: for the trial and for the work. Processors do so many photos then.
+# New photos for each worker process from which on a card is tried. It takes some 5 seconds to start, twice: for the trial
+# and for the work. Then it takes 24 ms a photo off a worker (tests/bench/speed.py --device cuda, on an H200).
 WORTH_A_TRIAL = 200
 # Drivers that compile their kernels at the first start take half a minute.
 TRIAL_SECONDS = 90.0
@@ -58,7 +59,7 @@ def choose_device(spec: AnalyzerSpec, photos: int, jobs: int, say: Callable[[str
     if spec.device == CPU.name or not photos:
         return CPU
     if spec.device == AUTO:
-        return _first_that_works(spec, jobs, say) if photos >= WORTH_A_TRIAL else CPU
+        return _first_that_works(spec, jobs, say) if photos >= WORTH_A_TRIAL * jobs else CPU
     device = DEVICES[spec.device]
     if not is_installed(device):
         raise UsageError(f"--device {device.name} cannot be used: {_how_to_get(device)}")
