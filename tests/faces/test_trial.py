@@ -53,12 +53,13 @@ def test_a_device_with_the_vectors_of_the_processor_passes(models):
 
 
 @pytest.mark.parametrize(
-    ("what_it_does", "complaint"),
+    ("seconds", "what_it_does", "complaint"),
     [
-        ("import os; os.abort()", "trying it crashed (code -6)"),
-        ("import time; time.sleep(60)", "it gave no answer within 2 seconds"),
-        ("raise ImportError('libcublas.so.12: cannot open')", "libcublas.so.12: cannot open"),
+        (60, "import os; os.abort()", "trying it crashed (code -6)"),
+        (2, "import time; time.sleep(60)", "it gave no answer within 2 seconds"),
+        (60, "raise ImportError('libcublas.so.12: cannot open')", "libcublas.so.12: cannot open"),
         (
+            60,
             "raise RuntimeError('/onnxruntime_src/cuda_call.cc:154 std::conditional_t<THRW> ' + 9 * 'CudaCall ' + "
             "'CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=here')",
             "no CUDA-capable device is detected",
@@ -66,10 +67,10 @@ def test_a_device_with_the_vectors_of_the_processor_passes(models):
     ],
 )
 def test_a_driver_that_crashes_hangs_or_fails_costs_only_the_child(
-    models, tmp_path, monkeypatch, what_it_does, complaint
+    models, tmp_path, monkeypatch, seconds, what_it_does, complaint
 ):
     broken(tmp_path, monkeypatch, what_it_does)
-    assert try_out(STAND_IN, "sface", models, seconds=2).trouble == complaint
+    assert try_out(STAND_IN, "sface", models, seconds).trouble == complaint
 
 
 def test_a_device_with_other_vectors_is_refused(models, tmp_path, monkeypatch):

@@ -20,8 +20,8 @@ from facefinder.faces.devices import CPU, DEVICES, TRIED, Device, is_installed
 from facefinder.faces.models import recogniser
 
 AUTO = "auto"
-# New photos for each worker process from which on a card is tried. It takes some 5 seconds to start, twice: for the trial
-# and for the work. Then it takes 24 ms a photo off a worker (tests/bench/speed.py --device cuda, on an H200).
+# New photos for each worker process from which on a card is tried. It takes some 5 seconds to start, twice: for the
+# trial and for the work. Then it takes 24 ms a photo off a worker (tests/bench/speed.py --device cuda, on an H200).
 WORTH_A_TRIAL = 200
 # Drivers that compile their kernels at the first start take half a minute.
 TRIAL_SECONDS = 90.0
