@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from facefinder.media.decode import MAX_PIXELS, UnreadablePhoto
+from facefinder.media.kinds import HEAD, Kind, kind_of_head
 
 # Containers that cameras, phones and messengers write. Others would let a file name further files, or a network.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,ogg"
@@ -59,7 +60,9 @@ class Video:
         try:
             self._container = av.open(_Nameless(file), metadata_errors="replace", container_options=_OPTIONS)
         except Exception as error:  # on hostile files FFmpeg and PyAV raise almost anything
-            raise UnreadablePhoto(UNKNOWN if isinstance(error, av.InvalidDataError) else DAMAGED) from error
+            file.seek(0)
+            is_other = isinstance(error, av.InvalidDataError) and kind_of_head(file.read(HEAD)) is not Kind.VIDEO
+            raise UnreadablePhoto(UNKNOWN if is_other else DAMAGED) from error
         self._stream = _picture_stream(self._container)
         self.width = self.height = 0
         self.taken = _time_taken(self._container.metadata)
