@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 platform=$(face_finder_platform)
 python=$(face_finder_python "$PWD" "$platform")
 
-"$python" -B bootstrap/build.py --with tests --with deepface --with hdbscan --demo
+"$python" -B bootstrap/build.py --with tests --with deepface --with facenet512 --with hdbscan --demo
 
 ruff="lib/vendor/$platform+tests/bin/ruff"
 "$ruff" check .
