@@ -88,3 +88,21 @@ def test_a_disk_pulled_out_below_the_searched_place(disk, refs, tmp_path, mount_
     assert (code, result["gone"]) == (4, [str(mounted)])
     assert list(mounted.iterdir()) == [], "an empty folder comes to light"
     subprocess.run(["mount", "-t", "tmpfs", "none", mounted], check=True)  # for the fixture to unmount
+
+
+def test_a_destination_that_goes_before_all_is_copied(disk, refs, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    words = ["--json", "--index", tmp_path / "index.sqlite", "--refs", refs, "--copy", out, disk]
+
+    def pull() -> None:
+        out.rename(tmp_path / "pulled out")
+
+    code, said = search(monkeypatch, capsys, *words, pull=pull, after=len(PHOTOS) + 1 + 2)
+    assert (code, said, out.exists()) == (6, "", False)
+    (tmp_path / "pulled out").rename(out)
+    code, said = search(monkeypatch, capsys, *words)
+    result = json.loads(said)
+    assert (code, result["analysed"]) == (1, 0)
+    copies = sorted(path.read_bytes() for path in (out / "Jerry Seinfeld").iterdir())
+    assert copies == sorted((disk / f"{name}.jpg").read_bytes() for name in PHOTOS if name != "piano")
+    assert len(json.loads((out / "manifest.json").read_text())) == 5

@@ -267,6 +267,18 @@ def test_a_second_run_at_the_same_time_is_told_that_the_first_is_at_work(path, m
         index.commit()
 
 
+def test_a_clock_that_was_set_back_hides_no_search(path, monkeypatch):
+    content, face = a_content(), a_face()
+    for now, name in ((2e9, "/before.jpg"), (1e9, "/after.jpg")):
+        monkeypatch.setattr("facefinder.index.time.time", lambda now=now: now)
+        with Index(path, "key", "laptop") as index:
+            index.begin_search()
+            add(index, name, content, face)
+    with Index(path, "key", "laptop") as index:
+        assert index.back_to_last_search()
+        assert index.places_seen(1) == ["/after.jpg"]
+
+
 def test_the_index_holds_plain_numbers_and_texts_and_no_pickles(path):
     content, face = a_content(), a_face()
     with Index(path, "key", "laptop") as index:
