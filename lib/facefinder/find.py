@@ -12,6 +12,7 @@ import numpy as np
 
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import DestinationError, PlacesError, ReferencesError
+from facefinder.estimate import Estimate, estimates
 from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify, with_all_pictures
 from facefinder.faces.deepface_models import deepface_thresholds, specify_deepface
 from facefinder.faces.models import recogniser
@@ -45,6 +46,7 @@ class Outcome:
     reading: what the user did in the groups folder before. further: photos a little beyond the limits; no matches.
     not_searched: what the walk passed over, and why. named: who was looked for by names in the photos' XMP.
     report: where the page to look at lies, or why there is none; None where none was written.
+    shares: what share of somebody's photos was surely found, of those of whom that can be said.
     """
 
     people: list[Person]
@@ -60,6 +62,7 @@ class Outcome:
     not_searched: NotSearched = field(default_factory=NotSearched)
     named: NamedPeople = field(default_factory=NamedPeople)
     report: Path | str | None = None
+    shares: dict[str, Estimate] = field(default_factory=dict)
 
     @property
     def failures(self) -> bool:
@@ -114,6 +117,9 @@ def find(settings: Settings, progress: Progress) -> Outcome:
             people = everybody(named.people)
             _check_names(wanted, people, of_groups, said, names)
         looser = find_matches(index, people, replace(limits, maybe=limits.maybe * FURTHER), said)
+    shares = {}
+    if not settings.together and not settings.without:
+        shares = estimates(people, looser, limits, limits.maybe * FURTHER, model_limits(settings).maybe)
     matches = [found for found in looser if found.verdict is Verdict.SURE or found.distance <= limits.maybe]
     further = [found for found in looser if found.verdict is Verdict.MAYBE and found.distance > limits.maybe]
     matches, further = ([found.told_in(settings.measure) for found in those] for those in (matches, further))
@@ -130,9 +136,8 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     report.miss(watch.gone())
     seconds = time.monotonic() - started
     limits = limits.told_in(settings.measure)
-    return Outcome(
-        people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched, named
-    )
+    found = (people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched, named)
+    return Outcome(*found, shares=shares)
 
 
 def open_index(settings: Settings, spec: AnalyzerSpec) -> Index:

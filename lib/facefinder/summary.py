@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from facefinder.estimate import CERTAINTY, Estimate
 from facefinder.find import Outcome
 from facefinder.groups import GroupsOutcome
 from facefinder.match import PhotoMatch, Verdict
@@ -28,6 +29,7 @@ def in_words(outcome: Outcome, settings: Settings) -> str:
         "",
     ]
     lines += photos_of_each([person.name for person in outcome.people], outcome.matches, settings)
+    lines += shares_found(outcome.shares)
     if settings.verbose or not settings.copy:
         lines += ["", *each_match(outcome.matches)]
     lines += names_read(outcome.named)
@@ -54,6 +56,7 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             ],
             "matches": [asdict(match) for match in outcome.matches],
             "thresholds": asdict(outcome.limits),
+            "shares_found": {name: asdict(told) for name, told in outcome.shares.items()},
             "places": [str(place) for place in outcome.places],
             "photos": outcome.scan.photos,
             "videos": outcome.scan.videos,
@@ -84,6 +87,18 @@ def photos_of_each(names: Sequence[str], matches: Sequence[PhotoMatch], settings
         sure, maybe = found[name, Verdict.SURE], found[name, Verdict.MAYBE]
         lines.append(f"  {name:<{width}}  {count(sure, 'photo')}" + (f", and {maybe} maybe" if maybe else ""))
     return lines
+
+
+def shares_found(shares: dict[str, Estimate]) -> list[str]:
+    """How many of the photos of each person these probably are."""
+    if not shares:
+        return []
+    width = max(map(len, shares))
+    title = f"Probably found, of the photos that show their face ({CERTAINTY:.0%} certain):"
+    lines = [
+        f"  {name:<{width}}  {told.share:.0%} ({told.low:.0%} to {told.high:.0%})" for name, told in shares.items()
+    ]
+    return ["", title, *lines]
 
 
 def names_read(named: NamedPeople) -> list[str]:

@@ -156,6 +156,19 @@ def test_references_and_what_is_wrong_with_them(browser, outcome):
     assert any(person.problems for person in outcome.people)
 
 
+def test_the_page_tells_how_many_photos_were_probably_missed_and_how_that_is_known(browser, outcome):
+    assert outcome.shares
+    for section, person in zip(all_of(browser, ".person"), outcome.people, strict=True):
+        said = section.text
+        if share := outcome.shares.get(person.name):
+            assert f"The sure ones are probably {share.share:.0%} of all photos" in said
+            assert f"between {share.low:.0%} and {share.high:.0%}" in said
+            section.find_element(By.CSS_SELECTOR, ".how summary").click()
+            assert "It is an estimate" in section.text
+        else:
+            assert "too little to say" in said
+
+
 def a_report(name: str, loosest: float = 0.66) -> Report:
     card = Card(None, "x.jpg", f"{name}.jpg", f"/photos/{name}", "2019-05-01", "0:12, 1:05", 0.3, "well")
     return Report(

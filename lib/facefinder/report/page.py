@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from facefinder.estimate import CERTAINTY, Estimate
 from facefinder.flags import PROGRAM
 from facefinder.pages.templates import FOLDER, Texts, environment, inline
 
@@ -47,7 +48,7 @@ class Card:
 class Section:
     """What was found of somebody: cards, the nearest first. further: what a looser threshold would have taken.
 
-    references: the pictures used. problems: (path, reason).
+    references: the pictures used. problems: (path, reason). share: None where there is too little to say.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Section:
     further: list[Card]
     references: list[Picture]
     problems: list[tuple[str, str]]
+    share: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,17 @@ def in_html(report: Report) -> Iterator[str]:
     policy += "; base-uri 'none'; form-action 'none'"
     templates = environment(HERE / "templates")
     templates.filters["duration"] = partial(_duration, text=Texts())
+    templates.filters["percent"] = "{:.0%}".format
     templates.filters["tail"] = lambda folder: os.sep.join(Path(folder).parts[-2:])
     templates.filters["distance"] = f"{{:.{report.decimals}f}}".format
     page = templates.get_template("report.html").stream(
-        report=report, style=style, script=script, policy=policy, generator=GENERATOR, program=PROGRAM
+        report=report,
+        style=style,
+        script=script,
+        policy=policy,
+        generator=GENERATOR,
+        program=PROGRAM,
+        certainty=CERTAINTY,
     )
     page.enable_buffering(100)
     return page

@@ -11,6 +11,7 @@ from facefinder.collect import Collector
 from facefinder.find import FURTHER, Outcome
 from facefinder.match import Limits, PhotoMatch, Verdict
 from facefinder.media.archives import archive_of
+from facefinder.media.archives import archive_of
 from facefinder.media.rules import Reason
 from facefinder.progress import Progress
 from facefinder.report.page import GENERATOR, Card, Picture, Report, Section, in_html
@@ -114,6 +115,7 @@ def _report(outcome: Outcome, settings: Settings, path: Path, progress: Progress
                 further=cards(name, outcome.further, Verdict.MAYBE),
                 references=[Picture(jpeg) for jpeg in used],
                 problems=[problem for person in people for problem in person.problems],
+                share=outcome.shares.get(name),
             )
         )
     scan, passed_over, measure = outcome.scan, outcome.not_searched, settings.measure
