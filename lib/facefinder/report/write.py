@@ -11,7 +11,6 @@ from facefinder.collect import Collector
 from facefinder.find import FURTHER, Outcome
 from facefinder.match import Limits, PhotoMatch, Verdict
 from facefinder.media.archives import archive_of
-from facefinder.media.archives import archive_of
 from facefinder.media.rules import Reason
 from facefinder.progress import Progress
 from facefinder.report.page import GENERATOR, Card, Picture, Report, Section, in_html
