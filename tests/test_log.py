@@ -49,6 +49,15 @@ def test_a_run_tells_what_was_searched_found_and_not_read(run, tmp_path, album):
     assert (told[-1]["photos"], told[-1]["copies"]["copied"]) == (10, 1)
 
 
+def test_a_run_of_groups_tells_the_same(tmp_path, album):
+    (tmp_path / "stick").mkdir()
+    place = album / "Family"
+    words = ["groups", place, "--index", tmp_path / "stick" / "index.sqlite", "--groups", tmp_path / "groups"]
+    assert main([str(word) for word in [*words, "--jobs", 1]], face_finder.HOME) == 0
+    [text] = logs(tmp_path)
+    assert f"Searched:\n  {place}\n" in text and "The faces are in:" in text
+
+
 def test_a_run_that_cannot_go_on_tells_why_and_a_killed_one_that_it_has_no_end(run, tmp_path):
     assert run(tmp_path / "unplugged") == 4
     [text] = logs(tmp_path)

@@ -49,17 +49,16 @@ def main(arguments: Sequence[str], home: Path) -> int:
 
 
 def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
-    from facefinder.report.write import ReportError, report_on  # only here, for the start is faster without it
-
     with kept_awake():
         outcome = find(settings, progress)
+        from facefinder.report.write import ReportError, report_on  # only here, for the start is faster without it
+
         try:
             outcome = replace(outcome, report=report_on(outcome, settings, progress))
         except ReportError as problem:
             outcome = replace(outcome, report=str(problem))
     as_json = summary.as_json(outcome, settings)
-    log.add("\n  ".join(["Searched:", *map(str, outcome.places)]) + "\n")
-    log.add(summary.in_words(outcome, replace(settings, verbose=True)), as_json)
+    log.add(summary.in_words(outcome, replace(settings, verbose=True)), as_json, outcome.places)
     text = as_json if settings.json else summary.in_words(outcome, settings)
     if settings.by_hand and not settings.json and _wants_to_review(text, outcome):
         text, _ = _review(settings, progress, log)
@@ -92,7 +91,7 @@ def _groups(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, i
     with kept_awake():
         outcome = groups(settings, progress)
     as_json = groups_summary.as_json(outcome, settings)
-    log.add(groups_summary.in_words(outcome, replace(settings, verbose=True)), as_json)
+    log.add(groups_summary.in_words(outcome, replace(settings, verbose=True)), as_json, outcome.places)
     return as_json if settings.json else groups_summary.in_words(outcome, settings), _code(outcome)
 
 

@@ -67,7 +67,7 @@ class GroupsOutcome:
     """What a run did. strangers: faces of nobody; aside: how many people are not shown because the user said so.
 
     undone: the step that was taken back. absent: photos to copy that are not at their place now. not_searched: what
-    the walk passed over.
+    the walk passed over. places: where it was.
     """
 
     reading: Reading
@@ -87,6 +87,7 @@ class GroupsOutcome:
     to_copy: int = 0
     seconds: float = 0.0
     not_searched: NotSearched = field(default_factory=NotSearched)
+    places: list[Path] = field(default_factory=list)
 
     @property
     def failures(self) -> bool:
@@ -122,7 +123,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         if asked.history:
             outcome.history = history.steps()
             return outcome
-        outcome.scan = _scan(settings, index, spec, progress, outcome.not_searched)
+        outcome.scan = _scan(settings, index, spec, progress, outcome)
 
         faces = piled_faces(index)
         said = history.said()
@@ -177,7 +178,7 @@ def bring_up_to_date(settings: Settings, index: Index, progress: Progress) -> Tr
 
 
 def _scan(
-    settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progress, not_searched: NotSearched
+    settings: Settings, index: Index, spec: AnalyzerSpec, progress: Progress, outcome: GroupsOutcome
 ) -> ScanReport | None:
     """Look through the places named, or those of the last time; what is to be done with known faces needs neither."""
     asked = settings.grouping
@@ -194,6 +195,7 @@ def _scan(
     else:
         places = places_to_search(settings)
     unlistable: list[tuple[str, str]] = []
+    outcome.places += places
     watch = Watch(places)
     index.begin_run()
     add_piles(index, places)
@@ -201,7 +203,7 @@ def _scan(
         places,
         rules_of(settings, places),
         on_problem=lambda path, why: unlistable.append((path, why)),
-        on_skip=not_searched.add,
+        on_skip=outcome.not_searched.add,
     )
     report = scan(files, index, spec, settings.jobs, progress)
     report.problems += unlistable

@@ -117,5 +117,6 @@ def as_json(outcome: GroupsOutcome, settings: Settings) -> str:
     places = {
         "groups": str(settings.groups_folder),
         "destination": str(settings.copy) if settings.copy else None,
+        "places": [str(place) for place in outcome.places],
     }
     return json.dumps(asdict(replace(outcome, scan=None)) | {"scan": looked_at} | places, indent=1)

@@ -30,8 +30,13 @@ class RunLog:
         """folder: where the logs of all runs lie; None to write none."""
         self._path = _begin(folder, arguments) if folder else None
 
-    def add(self, words: str, result: str = "") -> None:
-        """Append words; and what they tell as one JSON object, of which each list becomes a line for each item."""
+    def add(self, words: str, result: str = "", places: Sequence[Path] = ()) -> None:
+        """Append words, behind the places that were searched; and what they tell as one JSON object.
+
+        Of that each list becomes a line for each item.
+        """
+        if places:
+            words = "\n  ".join(["Searched:", *map(str, places)]) + f"\n\n{words}"
         if self._path:
             with suppress(OSError):
                 _append(self._path, f"{words}\n")
