@@ -1,6 +1,9 @@
 """Every kind of file goes through one door, with real models: the person in it is found, and when."""
 
+import errno
 import io
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +142,36 @@ def test_other_files_are_left_alone_or_named(look):
     assert look("go.mod", b"module example.org/name").problem is None
     assert look("clip.mp4", b"Dear diary, " * 99).problem == "not a video, or of a kind that is not read here"
     assert look("photo.nef", b"II*\0" + bytes(99)).problem is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc/self/mem, whose beginning cannot be read")
+@pytest.mark.parametrize("name", ["photo.jpg", "raw.nef", "clip.mp4"])
+def test_a_file_that_the_disk_cannot_read_or_that_has_gone_is_named_and_not_taken_for_a_broken_one(
+    tmp_path, spec, name
+):
+    path = tmp_path / name
+    gone = look_into(FoundFile(str(path), 1000, 1), frozenset(), spec)
+    assert (gone.sha256, gone.problem) == (None, "cannot be opened: No such file or directory")
+    path.symlink_to("/proc/self/mem")
+    failing = look_into(FoundFile(str(path), 1000, 1), frozenset(), spec)
+    assert (failing.sha256, failing.problem) == (None, "cannot be opened: Input/output error")
+
+
+def test_a_video_whose_disk_fails_on_the_way_is_tried_again_the_next_time(frames, tmp_path, spec, monkeypatch):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip(frames, format="matroska"))
+
+    class Failing(io.BytesIO):
+        """The file's checksum can still be told, and then the disk goes."""
+
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.reads += 1
+            if self.reads > 3:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(size)
+
+    monkeypatch.setattr("facefinder.look.open_found", lambda path: Failing(Path(path).read_bytes()))
+    result = look_into(FoundFile(str(path), path.stat().st_size, 1), frozenset(), spec)
+    assert (result.sha256, result.problem) == (None, "cannot be opened: Input/output error")

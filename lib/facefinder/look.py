@@ -60,7 +60,7 @@ def look_into(
                 return _result(file, sha256, known, spec, kind, opened, alive)
             if file.bytes > MAX_FILE_BYTES:
                 return FileResult(file, problem="too large for a photo")
-            data = head + opened.read()
+            data = head + opened.read(MAX_FILE_BYTES)  # no more, should it be growing
     except OSError as error:
         return FileResult(file, problem=f"cannot be opened: {error.strerror or error}")
     return _result(file, hashlib.sha256(data).digest(), known, spec, kind, data, alive)

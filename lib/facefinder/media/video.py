@@ -55,11 +55,13 @@ class Video:
     """
 
     def __init__(self, file: BinaryIO):
-        """Raises UnreadablePhoto."""
+        """Raises UnreadablePhoto, OSError."""
         self.damaged = False
+        self._file = _Nameless(file)
         try:
-            self._container = av.open(_Nameless(file), metadata_errors="replace", container_options=_OPTIONS)
+            self._container = av.open(self._file, metadata_errors="replace", container_options=_OPTIONS)
         except Exception as error:  # on hostile files FFmpeg and PyAV raise almost anything
+            self._file.check()
             file.seek(0)
             is_other = isinstance(error, av.InvalidDataError) and kind_of_head(file.read(HEAD)) is not Kind.VIDEO
             raise UnreadablePhoto(UNKNOWN if is_other else DAMAGED) from error
@@ -79,7 +81,10 @@ class Video:
         self._container.close()
 
     def looks(self) -> Iterator[Look]:
-        """The moments worth looking at: one every STEP and one after each cut, as far as the video can be read."""
+        """The moments worth looking at: one every STEP and one after each cut, as far as the video can be read.
+
+        Raises OSError where the disk cannot.
+        """
         if not self._stream:
             return
         step = STEP_SHORT if self.seconds < SHORT else STEP_LONG if self.seconds > LONG else STEP
@@ -96,6 +101,7 @@ class Video:
             if cut or not 0 <= moment - looked < step:
                 looked = moment
                 yield Look(moment, self._upright(frame), scene)
+        self._file.check()
         length = self._stream.duration
         if length is not None and checked + MISSING < float(length * self._stream.time_base):
             self.damaged = True
@@ -189,10 +195,26 @@ class Video:
 
 
 class _Nameless:
-    """A file whose name FFmpeg does not get to see: it would judge the video by it."""
+    """A file whose name FFmpeg does not get to see: it would judge the video by it.
+
+    error: what the disk said when it could not be read. FFmpeg takes it for damage of the video.
+    """
 
     def __init__(self, file: BinaryIO):
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._read, self.seek, self.tell = file.read, file.seek, file.tell
+        self.error: OSError | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._read(size)
+        except OSError as error:
+            self.error = error
+            return b""
+
+    def check(self) -> None:
+        """Raise what the disk said."""
+        if self.error:
+            raise self.error
 
 
 _OPTIONS = {"format_whitelist": CONTAINERS}
