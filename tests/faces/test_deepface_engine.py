@@ -16,6 +16,7 @@ from facefinder.faces import deepface_models
 from facefinder.faces.analyzer import Analyzer, AnalyzerSpec, load
 from facefinder.faces.deepface_models import BACKENDS, DETECTORS, RECOGNISERS, deepface_thresholds, specify_deepface
 from facefinder.faces.measures import COSINE, MEASURES
+from facefinder.faces.models import DEEPFACE_WEIGHTS
 from facefinder.media.decode import open_photo
 
 pytestmark = pytest.mark.skipif(
@@ -77,7 +78,7 @@ def test_of_each_file_it_is_known_which_pack_brings_it_or_where_its_makers_publi
     known = catalogue["by_hand"] | dict.fromkeys(file for files in catalogue["packs"].values() for file in files)
     in_opencv = deepface_models.CASCADES
     wanted = {
-        f"{deepface_models.WEIGHTS}/{file}"
+        f"{DEEPFACE_WEIGHTS}/{file}"
         for part in (*RECOGNISERS.values(), *DETECTORS.values())
         for files in part.files.values()
         for file in files
@@ -137,7 +138,7 @@ def test_a_missing_file_of_a_pack_is_told_with_size_licence_and_command(tmp_path
 
 def test_a_missing_file_that_no_pack_brings_is_told_with_where_to_put_it(models):
     told = complaint(ModelsError, "ArcFace", "yunet", "onnx", models=models)
-    assert str(models / deepface_models.WEIGHTS / "arcface_weights.onnx") in told
+    assert str(models / DEEPFACE_WEIGHTS / "arcface_weights.onnx") in told
     assert "Download it by hand from" in told
 
 
@@ -176,7 +177,7 @@ def test_everything_that_changes_an_answer_is_in_the_key(models, spec):
 
     assert all(part in spec.key for part in ("deepface", __version__, "SFace", "yunet", "onnx"))
     assert spec.key != specify_deepface("SFace", "yunet", "onnx", 40, models).key
-    weights = models / deepface_models.WEIGHTS
+    weights = models / DEEPFACE_WEIGHTS
     assert weights.is_dir()
 
 

@@ -44,6 +44,7 @@ def test_one_changed_byte_is_refused_with_the_file_and_the_remedy(stick):
         ("sface", "build.py"),
         ("edgeface", "build.py --with edgeface"),
         ("facenet512", "build.py --with facenet512"),
+        ("facenet", "build.py --with facenet"),
     ],
 )
 def test_a_missing_model_is_named_with_its_licence_and_the_command_that_fetches_it(stick, name, command):

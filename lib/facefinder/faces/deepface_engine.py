@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from facefinder.errors import ModelsError
 from facefinder.faces.align import TEMPLATE, align
 from facefinder.faces.analyzer import Analysis, AnalyzerSpec, Face
-from facefinder.faces.deepface_models import HOME, WEIGHTS
 from facefinder.faces.embed import sharpness
+from facefinder.faces.models import DEEPFACE_HOME, DEEPFACE_WEIGHTS
 from facefinder.faces.runtime import create_session
 from facefinder.media.decode import open_photo
 
@@ -82,7 +82,7 @@ class _Library:
             from deepface.modules import detection, modeling, representation
             from deepface.modules.exceptions import FaceNotDetected, ImgNotFound
 
-        weights = spec.models / WEIGHTS
+        weights = spec.models / DEEPFACE_WEIGHTS
         # One process keeps to one back end, and remembers its models by their names alone.
         if backend_utils._backend_engine != spec.backend:
             backend_utils._backend_engine = None
@@ -114,7 +114,7 @@ class _Library:
 def _settle(spec: AnalyzerSpec) -> None:
     """What DeepFace and TensorFlow read from the environment when they are imported."""
     os.environ |= {
-        "DEEPFACE_HOME": str(spec.models / HOME),
+        "DEEPFACE_HOME": str(spec.models / DEEPFACE_HOME),
         "DEEPFACE_BACKEND_ENGINE": spec.backend,
         "DEEPFACE_LOG_LEVEL": str(SILENT),
         "TF_USE_LEGACY_KERAS": "1",

@@ -15,13 +15,10 @@ import cv2
 from facefinder.errors import ModelsError, UsageError
 from facefinder.faces.analyzer import AnalyzerSpec
 from facefinder.faces.measures import COSINE, Measure
-from facefinder.faces.models import check_files
+from facefinder.faces.models import DEEPFACE_WEIGHTS, check_files
 
 # Raise this when the way from a photo to DeepFace's functions changes.
 REVISION = 1
-
-HOME = "deepface"  # in the folder of models; DeepFace looks for its weights in .deepface/weights below it
-WEIGHTS = f"{HOME}/.deepface/weights"
 
 # Back end -> the library that it is.
 BACKENDS = MappingProxyType({"onnx": "onnxruntime", "tensorflow": "tensorflow", "pytorch": "torch"})
@@ -41,8 +38,8 @@ PACKAGES = MappingProxyType({"facenet_pytorch": "facenet-pytorch"})
 class Part:
     """A recogniser or a detector.
 
-    files: back end -> its files in WEIGHTS; only these back ends run it. libraries: what it needs besides its back end.
-    eyes: whether it marks the eyes; DeepFace lets the detector `opencv` look for them if not.
+    files: back end -> its files in DEEPFACE_WEIGHTS; only these back ends run it. libraries: what it needs besides its
+    back end. eyes: whether it marks the eyes; DeepFace lets the detector `opencv` look for them if not.
     """
 
     name: str
@@ -122,7 +119,7 @@ def specify_deepface(model: str, detector: str | None, backend: str, min_face: i
         )
     _check_libraries(["deepface", *_libraries(backend), *recogniser.libraries, *finder.libraries])
     _check_opencv(finder)
-    files = [f"{WEIGHTS}/{file}" for file in (*finder.files[backend], *recogniser.files[backend])]
+    files = [f"{DEEPFACE_WEIGHTS}/{file}" for file in (*finder.files[backend], *recogniser.files[backend])]
     digests = check_files(models, files)
 
     from deepface import __version__ as version

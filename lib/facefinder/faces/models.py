@@ -58,15 +58,22 @@ class DetectorModel:
 
 YUNET = DetectorModel("yunet", "yunet.onnx", threshold=0.7)
 
-# Where DeepFace looks for its weights: one file serves both engines.
-_DEEPFACE = "deepface/.deepface/weights"
+# In the folder of models; DeepFace looks for its weights in .deepface/weights below it. One file serves both engines.
+DEEPFACE_HOME = "deepface"
+DEEPFACE_WEIGHTS = f"{DEEPFACE_HOME}/.deepface/weights"
 
 RECOGNISERS = {
     "sface": Recogniser("sface", "sface.onnx", 128, 0.0, 1.0, Thresholds(0.46, 1.6e-5, 0.58, 1.3e-4)),
     "edgeface": Recogniser("edgeface", "edgeface.onnx", 512, 127.5, 1 / 127.5, Thresholds(0.48, 1.6e-5, 0.58, 1.5e-4)),
     "facenet512": Recogniser(
-        *("facenet512", f"{_DEEPFACE}/facenet512_weights.onnx", 512, 127.5, 1 / 128),
-        Thresholds(0.28, 1.6e-5, 0.34, 1.2e-4),
+        *("facenet512", f"{DEEPFACE_WEIGHTS}/facenet512_weights.onnx", 512, 127.5, 1 / 128),
+        Thresholds(0.26, 1.6e-5, 0.34, 1.2e-4),
+        side=160,
+        enlarged=0.9,
+    ),
+    "facenet": Recogniser(
+        *("facenet", f"{DEEPFACE_WEIGHTS}/facenet_weights.onnx", 128, 127.5, 1 / 128),
+        Thresholds(0.31, 1.6e-5, 0.38, 7.9e-5),
         side=160,
         enlarged=0.9,
     ),
