@@ -12,6 +12,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from facefinder.match import Verdict
 from tests.browser import complaints, fits, look, requested
+from tests.review_page.conftest import opened
 
 JERRY = "Jerry Seinfeld"
 
@@ -83,24 +84,25 @@ def user(browser, open_page) -> User:
     return User(browser, open_page())
 
 
-def test_answers_by_keyboard_make_the_second_search_find_more(user, stick):
-    before = stick_found(stick, user)
-    user.follow("4 to decide")
-    assert user.title == f"Is this {JERRY}?"
-    assert [key.text for key in user.all(".answers kbd, .last kbd")] == ["Y", "N", "S"]
-    answered = []
-    while "answered" not in user.title:
-        answered.append(user.asked_about())
-        user.press("y")
-    maybe = {name for name, verdict in before.items() if verdict is Verdict.MAYBE}
-    assert set(answered) < maybe, "what an answer makes sure is not asked any more"
-    assert user.title == f"{JERRY}: all answered"
-    assert complaints(user.browser) == []
-    assert all(address.startswith(user.served.base) for address in requested(user.browser))
-    user.then(user.one("form[action='/done'] button").click)
-    assert user.title == "Thank you"
-    assert user.served.wait(10)
-    user.served.session._index.commit()
+def test_answers_by_keyboard_make_the_second_search_find_more(browser, stick):
+    with opened(stick) as served:
+        user = User(browser, served)
+        before = stick_found(stick, user)
+        user.follow("4 to decide")
+        assert user.title == f"Is this {JERRY}?"
+        assert [key.text for key in user.all(".answers kbd, .last kbd")] == ["Y", "N", "S"]
+        answered = []
+        while "answered" not in user.title:
+            answered.append(user.asked_about())
+            user.press("y")
+        maybe = {name for name, verdict in before.items() if verdict is Verdict.MAYBE}
+        assert set(answered) < maybe, "what an answer makes sure is not asked any more"
+        assert user.title == f"{JERRY}: all answered"
+        assert complaints(user.browser) == []
+        assert all(address.startswith(user.served.base) for address in requested(user.browser))
+        user.then(user.one("form[action='/done'] button").click)
+        assert user.title == "Thank you"
+        assert user.served.wait(10)
     after = stick.found(JERRY)
     assert {after[name] for name in maybe} == {Verdict.SURE}
     assert sum(verdict is Verdict.SURE for verdict in after.values()) == 7

@@ -99,14 +99,14 @@ def test_the_address_works_once_and_its_cookie_is_for_this_site_alone(served):
     assert "Not allowed" in visitor.ask("/").text
 
 
-def test_it_listens_on_this_computer_only_at_a_port_that_is_new_each_time(served, open_page):
-    port = int(served.base.rpartition(":")[2])
+def test_it_listens_on_this_computer_only_at_a_port_that_is_new_each_time(looked_at, open_page):
+    port = int(looked_at.base.rpartition(":")[2])
     with socket.socket() as other:
         other.settimeout(2)
         own = socket.gethostbyname(socket.gethostname())
         if not own.startswith("127."):
             assert other.connect_ex((own, port)) != 0
-    assert open_page().base != served.base
+    assert open_page().base != looked_at.base
 
 
 @pytest.mark.parametrize(
