@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from facefinder.collect import Collector, CopyReport
+from facefinder.database import encrypt, is_plain, is_there
 from facefinder.errors import DestinationError, PlacesError, ReferencesError
 from facefinder.estimate import Estimate, estimates
 from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify, with_all_pictures
@@ -24,6 +25,7 @@ from facefinder.media.roots import outermost, photo_folders
 from facefinder.media.rules import NotSearched, Rules
 from facefinder.media.walk import FoundFile, walk
 from facefinder.named import NamedPeople, named_people
+from facefinder.passphrase import passphrase_of
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
 from facefinder.quarantine import Quarantine
@@ -142,10 +144,21 @@ def find(settings: Settings, progress: Progress) -> Outcome:
 
 def open_index(settings: Settings, spec: AnalyzerSpec) -> Index:
     """The index of this computer's run. Raises IndexFileError."""
-    index = Index(settings.index, spec.key, platform.node())
+    index = Index(settings.index, spec.key, platform.node(), _passphrase(settings))
     if settings.retry_failed:
         Quarantine(index).clear()
     return index
+
+
+def _passphrase(settings: Settings) -> str | None:
+    """Of an index that is encrypted, or from now on. Raises UsageError, IndexFileError."""
+    path = settings.index
+    if path is None or not (settings.encrypt or is_there(path)) or (is_plain(path) and not settings.encrypt):
+        return None
+    passphrase = passphrase_of(path, is_new=is_plain(path) or not is_there(path))
+    if is_plain(path):
+        encrypt(path, passphrase)
+    return passphrase
 
 
 def people_of_references(

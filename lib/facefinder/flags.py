@@ -9,47 +9,13 @@ from typing import NoReturn
 
 from facefinder import __version__
 from facefinder.errors import UsageError
+from facefinder.examples import EXAMPLES, FORGET_EXAMPLES, GROUPS_EXAMPLES, REVIEW_EXAMPLES
 from facefinder.faces.deepface_models import BACKENDS, DEFAULT_DETECTOR, DEFAULT_MODEL
 from facefinder.faces.devices import DEVICES
 from facefinder.faces.measures import MEASURES
 from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS
 
 PROGRAM = "run.bat" if sys.platform == "win32" else "run.sh"
-EXAMPLES = f"""
-examples:
-  {PROGRAM}                                       everybody in refs/, copies to found/ beside the script
-  {PROGRAM} --refs refs/Mom --copy out            everything on this computer that shows Mom
-  {PROGRAM} --refs refs --copy out /mnt/old-disk  everybody in refs/ (one folder each), in a given place
-  {PROGRAM} --refs refs --dry-run                 what would be copied
-  {PROGRAM} --demo                                try it on a small album
-
-Every flag has a twin in face_finder.toml beside the script, for example:  jobs = 2
-"""
-
-GROUPS_EXAMPLES = f"""
-examples:
-  {PROGRAM} groups                                 sort the faces in this computer's photos into groups/
-  {PROGRAM} groups /mnt/old-disk                   those of a given place too
-  {PROGRAM} groups --copy out --person Mom         copy Mom's photos, once her folder in groups/ is called Mom
-  {PROGRAM} groups --copy out --person Mom --person Dad --together
-  {PROGRAM} --person Mom --copy out /mnt/new-disk  find Mom elsewhere
-
-Flags that do not change from run to run have a twin in face_finder.toml beside the script:  jobs = 2
-"""
-
-REVIEW_EXAMPLES = f"""
-examples:
-  {PROGRAM} review                  look through what the last search found
-  {PROGRAM} review --refs refs/Mom  with the same --refs and --model as that search, if it had any
-"""
-
-FORGET_EXAMPLES = f"""
-examples:
-  {PROGRAM} forget --person Mom        her faces, and all that was said of them
-  {PROGRAM} forget --computer PC-ANNA  what was found on that computer and nowhere else
-  {PROGRAM} forget --all               all of it
-"""
-
 
 # Of two vectors at right angles, in the measure that counts highest.
 LONGEST = max(measure.of_cosine(1) for measure in MEASURES.values())
@@ -127,6 +93,7 @@ def find_parser() -> Parser:
     indices = memory.add_mutually_exclusive_group()
     _add_index(indices)
     indices.add_argument("--no-index", action="store_const", dest="index", const=False, help="remember nothing")
+    _add_encrypt(memory)
     _add_output(parser)
     return parser
 
@@ -157,6 +124,7 @@ def groups_parser() -> Parser:
     memory = parser.add_argument_group("what is remembered")
     _add_groups(memory)
     _add_index(memory)
+    _add_encrypt(memory)
     _add_output(parser)
     return parser
 
@@ -216,7 +184,7 @@ def _parser(description: str, examples: str, places: str | None) -> Parser:
     parser = Parser(
         prog=PROGRAM,
         description=description,
-        epilog=examples,
+        epilog=examples.format(program=PROGRAM),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -299,6 +267,10 @@ def _add_groups(group: argparse._ArgumentGroup) -> None:
 
 def _add_index(group: argparse._ActionsContainer) -> None:
     group.add_argument("--index", type=path_of, metavar="FILE", help="default: index.sqlite beside the script")
+
+
+def _add_encrypt(group: argparse._ArgumentGroup) -> None:
+    _add_switch(group, "--encrypt", "encrypt the index (nothing else) with a passphrase, which is asked for")
 
 
 def _add_output(parser: Parser) -> None:

@@ -1,9 +1,9 @@
 """The index: one SQLite file that remembers every picture ever analysed, by content. Its tables stand in schema.py."""
 
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,16 +12,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facefinder.database import Database
 from facefinder.errors import IndexFileError
 from facefinder.faces.analyzer import Face
 from facefinder.media.walk import FoundFile
-from facefinder.schema import ADDITIONS, APPLICATION, SCHEMA, VERSION
 
 COMMIT_SECONDS = 2.0  # what a pulled stick can cost
 CHUNK = 4096  # faces read at once
-LOCK_SECONDS = 5.0  # how long to wait for another run that is about to end
-
-_MOVE_AWAY = "Move it away (the photos are then analysed again), or name another place with --index FILE."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,57 +49,24 @@ class StoredFaces:
 class Index:
     """The open index. One process at a time has it; every method raises IndexFileError when the file fails."""
 
-    def __init__(self, path: Path | None, analyzer: str, computer: str):
+    def __init__(self, path: Path | None, analyzer: str, computer: str, passphrase: str | None = None):
         """Open or create the index at `path` (None: in memory, forgotten afterwards).
 
-        analyzer: the key of the models and settings whose rows are read and written. computer: its name.
+        analyzer: the key of the models and settings whose rows are read and written. computer: its name. passphrase:
+        of an encrypted index.
         """
-        self._path = path
         self._computer = computer
+        self._database = Database(path, passphrase)
         try:
-            # The threads of the review page take turns.
-            self._database = sqlite3.connect(
-                path or ":memory:", isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
-        try:
-            self._prepare()
             self.rows("BEGIN")
             self.rows("INSERT OR IGNORE INTO analyzer (key) VALUES (?)", (analyzer,))
             [(self._analyzer,)] = self.rows("SELECT id FROM analyzer WHERE key = ?", (analyzer,))
             self.begin_run()
         except IndexFileError:
-            self._database.close()
+            with suppress(IndexFileError):
+                self._database.close()
             raise
         self._committed = time.monotonic()
-
-    def _prepare(self) -> None:
-        # SQLite's own lock, from here to the end: it goes with the process, however that ends, and with a stick that is
-        # pulled out. Taken before the mode is set, because somebody who waits in that mode lets go of nothing.
-        self.rows("BEGIN EXCLUSIVE")
-        self.rows("PRAGMA locking_mode = EXCLUSIVE")
-        [(application,)], [(version,)] = self.rows("PRAGMA application_id"), self.rows("PRAGMA user_version")
-        is_new = not self.rows("SELECT 1 FROM sqlite_master LIMIT 1")
-        if not is_new and application != APPLICATION:
-            raise IndexFileError(f"{self._path} is another program's file. Name another place with --index FILE.")
-        if not is_new and not 1 <= version <= VERSION:
-            raise IndexFileError(f"The index {self._path} was written by another version of this program. {_MOVE_AWAY}")
-        self.rows("COMMIT")
-        # A rollback journal in one file beside the index works on FAT and exFAT, where WAL's shared memory may not,
-        # and FULL waits for the stick: a commit that returned survives pulling it out.
-        self.rows("PRAGMA journal_mode = TRUNCATE")
-        self.rows("PRAGMA synchronous = FULL")
-        # Not in files among the temporary ones of the searched computer.
-        self.rows("PRAGMA temp_store = MEMORY")
-        if is_new or version < VERSION:
-            additions = [ADDITIONS[later] for later in range(max(version, 1) + 1, VERSION + 1)]
-            marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
-            script = "\n".join([SCHEMA if is_new else "", *additions, marks])
-            try:
-                self._database.executescript(f"BEGIN; {script} COMMIT;")
-            except sqlite3.Error as error:
-                raise self._failure(error) from error
 
     @property
     def analyzer(self) -> int:
@@ -116,24 +80,7 @@ class Index:
 
     def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
         """Run one SQL statement, for the rooms that keep tables of their own in this file. Raises IndexFileError."""
-        try:
-            return self._database.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: sqlite3.Error) -> IndexFileError:
-        reason = getattr(error, "sqlite_errorcode", 0) & 0xFF  # above it stand the details
-        if reason in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            return IndexFileError(f"The index {self._path} is damaged, or is no index ({error}). {_MOVE_AWAY}")
-        if reason == sqlite3.SQLITE_BUSY:
-            return IndexFileError(
-                f"The index {self._path} is in use: is this program running twice, or its page still open in a "
-                "browser? Wait until the other one is done, or name another index with --index FILE."
-            )
-        return IndexFileError(
-            f"The index {self._path} cannot be used: {error}. Is the stick full, write-protected or pulled out? "
-            "Name another place with --index FILE, or go without one with --no-index."
-        )
+        return self._database.rows(statement, values)
 
     def __enter__(self) -> Self:
         return self
@@ -142,12 +89,7 @@ class Index:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Keep what is done, also when the run ends early."""
-        try:
-            self._database.commit()
-        except sqlite3.Error as failure:
-            if error is None:
-                raise self._failure(failure) from failure
-        finally:
+        with suppress(IndexFileError) if error else nullcontext():
             self._database.close()
 
     def begin_run(self) -> None:
@@ -240,23 +182,21 @@ class Index:
 
     def faces_seen(self) -> Iterator[StoredFaces]:
         """All faces of the contents seen in this run, each content once, some thousands at a time."""
-        try:
-            rows = self._database.execute(
-                "SELECT face.id, face.content, x, y, width, height, vector, moment, seen_from, seen_until FROM face "
-                "WHERE analyzer = ? AND face.content IN "
-                "(SELECT content FROM place WHERE run = ?) ORDER BY face.content, face.id",
-                (self._analyzer, self._run),
+        chunks = self._database.chunks(
+            "SELECT face.id, face.content, x, y, width, height, vector, moment, seen_from, seen_until FROM face "
+            "WHERE analyzer = ? AND face.content IN "
+            "(SELECT content FROM place WHERE run = ?) ORDER BY face.content, face.id",
+            (self._analyzer, self._run),
+            CHUNK,
+        )
+        for chunk in chunks:
+            yield StoredFaces(
+                np.array([row[0] for row in chunk], np.int64),
+                np.array([row[1] for row in chunk], np.int64),
+                np.array([row[2:6] for row in chunk], np.float32),
+                np.frombuffer(b"".join(row[6] for row in chunk), np.float32).reshape(len(chunk), -1),
+                np.array([row[7:] for row in chunk], np.float32),
             )
-            while chunk := rows.fetchmany(CHUNK):
-                yield StoredFaces(
-                    np.array([row[0] for row in chunk], np.int64),
-                    np.array([row[1] for row in chunk], np.int64),
-                    np.array([row[2:6] for row in chunk], np.float32),
-                    np.frombuffer(b"".join(row[6] for row in chunk), np.float32).reshape(len(chunk), -1),
-                    np.array([row[7:] for row in chunk], np.float32),
-                )
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
 
     def content(self, number: int) -> Content:
         """The content with this row number."""

@@ -56,6 +56,7 @@ class Settings:
     notes: what differs from what the user may expect, to be said before the work. from_refs: whether everybody in refs
     is meant; if not, `people` are. by_hand: whether there were flags or a command. command: a key of flags.PARSERS.
     grouping, forget: what only these commands want to know.
+    encrypt: whether the index is to be encrypted; one that is, is known by itself.
     refs_from_tags: whether named faces in the searched photos are references.
     tag: "xmp" if names are to be written beside the copies.
     engine: "native" or "deepface"; detector, backend: of the latter. distance: a key of MEASURES, for what is told.
@@ -98,6 +99,7 @@ class Settings:
     tag: str | None = None
     retry_failed: bool = False
     refs_from_tags: bool = False
+    encrypt: bool = False
     logs: Path | None = None
 
     @property
@@ -192,6 +194,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         tag=given.tag,
         retry_failed=given.retry_failed,
         refs_from_tags=given.refs_from_tags,
+        encrypt=given.encrypt,
     )
 
 
