@@ -11,7 +11,10 @@ from record import sha256_of
 MANIFEST = "MANIFEST.sha256"
 # What the user and the program put there: never checked, never removed.
 USERS_OWN = ("refs/", "found/", "demo/found/", "out/")
-USERS_FILES = ("face_finder.toml", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal")
+USERS_FILES = (
+    *("face_finder.toml", "report.html", "~face-finder-report.part"),
+    *("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"),
+)
 # What macOS leaves in any folder of a stick that it sees.
 LEFT_BY_SYSTEMS = ("._", ".DS_Store")
 

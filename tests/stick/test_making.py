@@ -62,7 +62,8 @@ def test_the_manifest_is_one_that_sha256sum_reads_and_names_every_file(master):
 
 
 def test_verify_finds_what_is_missing_changed_and_added_and_leaves_the_users_own_files_alone(stick):
-    for own in ("refs/Mom/1.jpg", "found/PC/Mom/1.jpg", "index.sqlite", "face_finder.toml", "Holidays/x.txt"):
+    files = ("index.sqlite", "report.html", "face_finder.toml")
+    for own in ("refs/Mom/1.jpg", "found/PC/Mom/1.jpg", *files, "Holidays/x.txt"):
         (stick / own).parent.mkdir(parents=True, exist_ok=True)
         (stick / own).touch()
     assert verify_stick(stick) == []
