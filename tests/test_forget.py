@@ -140,8 +140,11 @@ def test_of_somebody_known_by_reference_photos_alone_the_faces_go(stick, refs, a
         )
     } | stick.vectors("CAST(path AS TEXT) LIKE ?", f"{refs}/Jerry Seinfeld/%")
     assert len(hers) >= 7
+    held = f"{refs}/Jerry Seinfeld/broken.jpg".encode()
+    stick.rows("INSERT INTO quarantine VALUES ('here', ?, 1, 7, 7, 'it crashed')", held)
     outcome = stick.forget("--person", "jerry seinfeld", "--refs", refs)
     assert stick.holds(hers) == []
+    assert b"broken.jpg" not in stick.index.read_bytes()
     assert outcome.remains == [str(refs / "Jerry Seinfeld")]
     assert str(refs / "Jerry Seinfeld") in in_words(outcome)
 

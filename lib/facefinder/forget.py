@@ -119,6 +119,9 @@ def _forget(
         erase_words(index, contents)
     erase_contents(index, contents)
     erase_people(index, numbers, settings.people)
+    for (held,) in index.rows("SELECT path FROM quarantine"):
+        if any(_is_reference(held, settings.refs.name, name) for name in settings.people):
+            index.rows("DELETE FROM quarantine WHERE path = ?", (held,))
     for name in asked.computers:
         erase_computer(index, name)
     return outcome, end_erasing(index, path)
@@ -158,12 +161,13 @@ def _all_of(index: Index, name: str, settings: Settings) -> tuple[set[int], set[
 
 def _reference_photos(index: Index, refs: str, name: str) -> dict[int, str]:
     """Content -> path of what lies in somebody's folder in refs/, wherever the stick was put in."""
-    found = {}
-    for content, path in index.rows("SELECT content, path FROM place"):
-        parts = os.fsdecode(path).replace("\\", "/").split("/")
-        if any(parent == refs and same_name(own, name) for parent, own in zip(parts, parts[1:-1], strict=False)):
-            found[content] = os.fsdecode(path)
-    return found
+    rows = index.rows("SELECT content, path FROM place")
+    return {content: os.fsdecode(path) for content, path in rows if _is_reference(path, refs, name)}
+
+
+def _is_reference(path: bytes, refs: str, name: str) -> bool:
+    parts = os.fsdecode(path).replace("\\", "/").split("/")
+    return any(parent == refs and same_name(own, name) for parent, own in zip(parts, parts[1:-1], strict=False))
 
 
 def _of_references(index: Index, name: str, photos: dict[int, str], settings: Settings) -> Person | None:
