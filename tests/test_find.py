@@ -245,7 +245,12 @@ def test_no_index_and_a_dry_run_leave_nothing_behind(stick, tmp_path, album):
     assert everything() == before
     assert "5 photos would be copied" in start(home, *words[1:], "--dry-run", "--copy", "out", program=stick).stdout
     there = {path.relative_to(stick) for path in everything() - before if path.suffix != ".txt"}
-    assert {str(path) for path in there if path.suffix != ".jsonl"} == {"index.sqlite", "index.sqlite-journal", "logs"}
+    assert {str(path) for path in there if path.suffix != ".jsonl"} == {
+        "index.sqlite",
+        "index.sqlite-journal",
+        "logs",
+        "report.html",
+    }
 
 
 def test_one_job_finds_the_same_and_starts_no_process(searched_before, tmp_path, album, refs):
