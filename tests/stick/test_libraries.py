@@ -53,6 +53,6 @@ def test_the_runtime_of_visual_c_is_of_one_version_and_lies_beside_python(master
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the Linux build")
 def test_no_text_on_the_stick_names_a_place_of_this_computer(master):
-    home = str(Path.home()).encode()
+    home = f"{Path.home()}/".encode()
     named = [path for path in (master / "lib" / "facefinder").rglob("*.pyc") if home in path.read_bytes()]
     assert not named
