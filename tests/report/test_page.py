@@ -8,7 +8,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from facefinder.match import Verdict
+from facefinder.media.rules import Reason
+from facefinder.pages.templates import Texts
 from facefinder.report.page import Card, Report, Section, in_html
+from facefinder.report.write import OWN
 from tests.browser import complaints, fits, look, requested
 
 TWO_FRAMES = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
@@ -187,6 +190,7 @@ def a_report(name: str, loosest: float = 0.66) -> Report:
         measure="cosine",
         unreadable=[(f"/photos/{name}", f"empty {name}")],
         passed_over=[("cloud", 7, [f"/cloud/{name}"])],
+        gone=[f"/disk/{name}"],
     )
 
 
@@ -216,9 +220,15 @@ def test_what_went_wrong_how_long_it_took_and_when_in_a_video(browser, tmp_path)
     for part in (
         *("1 file could not be read", "/photos/Mom: empty Mom", "7 files that are only in the cloud", "/cloud/Mom"),
         *("and 6 more", "3 photos, 1 video, 2 of them for the first time", "1 h 02 min", "On the computer Mom"),
-        *("2019-05-01 · 0:12, 1:05", "No picture", "Model sface"),
+        *("/disk/Mom went away while it was searched", "2019-05-01 · 0:12, 1:05", "No picture", "Model sface"),
     ):
         assert part in said, part
+
+
+def test_whatever_is_passed_over_has_words():
+    text = Texts()
+    for reason in set(Reason) - OWN:
+        assert text(f"report.passed_over.{reason.name.lower()}", count=2).startswith("2 ")
 
 
 @pytest.mark.parametrize(("loosest", "decimals"), [(0.66, 2), (1.2, 2), (0.05, 3)])

@@ -65,6 +65,7 @@ class Report:
     """All that the page says. sure, maybe: the limits, as told to the user; loosest: where the slider ends.
 
     unreadable: (path, reason). passed_over: (name in texts/: report.passed_over, how many, some of the paths).
+    gone: places that went away while they were searched.
     """
 
     sections: list[Section]
@@ -82,6 +83,7 @@ class Report:
     measure: str
     unreadable: list[tuple[str, str]]
     passed_over: list[tuple[str, int, list[str]]]
+    gone: list[str]
 
     @property
     def decimals(self) -> int:

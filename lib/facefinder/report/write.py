@@ -138,6 +138,7 @@ def _report(outcome: Outcome, settings: Settings, path: Path, progress: Progress
             for reason in Reason
             if reason in passed_over.counts and reason not in OWN
         ],
+        gone=[str(place) for place in scan.gone],
     )
 
 
