@@ -115,6 +115,8 @@ class Database:
         # and FULL waits for the stick: a commit that returned survives pulling it out.
         self.rows("PRAGMA journal_mode = TRUNCATE")
         self.rows("PRAGMA synchronous = FULL")
+        # On macOS a plain sync ends in the stick's own cache.
+        self.rows("PRAGMA fullfsync = ON")
         # Not in files among the temporary ones of the searched computer.
         self.rows("PRAGMA temp_store = MEMORY")
         if is_new or version < VERSION:
