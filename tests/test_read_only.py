@@ -63,12 +63,27 @@ def paths(arguments: str) -> Iterator[Path]:
         yield Path(os.fsdecode(raw))
 
 
-@pytest.fixture(scope="module", params=["native", "deepface"])
+# Runs a command where a folder can only be read, and belongs to somebody else, of which root takes no notice otherwise:
+# it may keep times of access as they are in anybody's files, and the searching user only in its own.
+FOREIGN = """
+mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99
+shift
+exec setpriv --bounding-set=-fowner --inh-caps=-fowner "$@"
+"""
+STRANGER = 12345  # a user's number that nobody has
+
+
+@pytest.fixture(scope="module", params=["native", "deepface", "of another user, mounted read-only"])
 def traced(request, tmp_path_factory, album, refs) -> Traced:
     if not shutil.which("strace"):
         pytest.skip("needs strace")
     if request.param == "deepface" and importlib.util.find_spec("deepface") is None:
         pytest.skip("needs the pack deepface: python3 bootstrap/build.py --with deepface")
+    foreign = request.param.startswith("of another user")
+    if foreign and (os.geteuid() or not (shutil.which("unshare") and shutil.which("setpriv"))):
+        pytest.skip("needs root, unshare and setpriv")
+    if foreign and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+        pytest.skip("this computer does not let mounts be made")
     folder = tmp_path_factory.mktemp("read-only")
     home, stick, trace = folder / "home", folder / "stick", folder / "trace"
     stick.mkdir()
@@ -84,6 +99,8 @@ def traced(request, tmp_path_factory, album, refs) -> Traced:
         # Last read long ago: any plain reading would be noted.
         os.utime(path, ns=(path.stat().st_mtime_ns - 2 * DAY, path.stat().st_mtime_ns - DAY))
         path.chmod(0o555 if path.is_dir() else 0o444)
+        if foreign:
+            os.chown(path, STRANGER, STRANGER)
     words = [
         "--refs",
         refs,
@@ -100,6 +117,7 @@ def traced(request, tmp_path_factory, album, refs) -> Traced:
     before = state(home)
     run = subprocess.run(
         [
+            *(("unshare", "-m", "bash", "-c", FOREIGN, "bash", home) if foreign else ()),
             *("strace", "-f", "--seccomp-bpf", "-y", "-o", trace),
             *("-e", "trace=" + ",".join(f"?{name}" for name in sorted(CHANGING | OPENING | NETWORK))),
             *("bash", ROOT / "run.sh", *words),
