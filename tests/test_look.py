@@ -71,6 +71,14 @@ def test_a_person_in_a_video_counts_once_with_the_time(look, frames, portrait, a
     assert 1 - float(again.vector @ face.vector) < 0.3
 
 
+def test_a_long_video_gives_a_sign_of_life_at_each_look(frames, tmp_path, spec):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip(frames))
+    signs: list[None] = []
+    look_into(FoundFile(str(path), path.stat().st_size, 1), frozenset(), spec, lambda: signs.append(None))
+    assert len(signs) >= 5  # it has five seconds
+
+
 def test_a_photo_that_moves_is_looked_at_as_a_still_and_as_a_clip(look, frames, portrait, analyzer):
     grey = io.BytesIO()
     Image.new("RGB", (640, 480), "grey").save(grey, "JPEG")

@@ -99,11 +99,13 @@ def test_a_photo_that_kills_its_worker_is_left_out_named_and_not_opened_again_un
     photos, scan_folder, faulty_spec, tmp_path, spec
 ):
     append(photos / "4.jpg", b"deadly")
+    for number in range(31):  # so many files that a worker takes several at once
+        Image.new("RGB", (40 + number, 40)).save(photos / f"9 {number:02}.png")
     first = scan_folder(photos, faulty_spec)
-    assert (first.photos, first.analysed) == (8, 8)
+    assert (first.photos, first.analysed) == (39, 39)
     assert first.problems == [(str(photos / "4.jpg"), LEFT_OUT.format(CRASH))]
     again = scan_folder(photos)  # by an analyzer that would not die of it
-    assert (again.photos, again.analysed, again.problems) == (8, 0, first.problems)
+    assert (again.photos, again.analysed, again.problems) == (39, 0, first.problems)
     with Index(tmp_path / "index.sqlite", spec.key, "here") as index:
         [file] = [file for file in walk([photos]) if file.path.endswith("4.jpg")]
         Quarantine(index).clear()
@@ -113,7 +115,7 @@ def test_a_photo_that_kills_its_worker_is_left_out_named_and_not_opened_again_un
         assert Quarantine(index).reason_for(file) is None
     append(photos / "4.jpg", b", or so it was")
     changed = scan_folder(photos)
-    assert (changed.photos, changed.analysed, changed.problems) == (9, 1, [])
+    assert (changed.photos, changed.analysed, changed.problems) == (40, 1, [])
 
 
 def test_a_photo_that_takes_too_long_or_too_much_memory_is_left_out_and_named(photos, scan_folder, faulty_spec):
