@@ -73,7 +73,7 @@ class Watch:
 
     def over(self, limits: WorkerLimits) -> Self:
         """Have these limits from here on."""
-        self._limits = limits
+        self._memory = limits.memory_here
         return self
 
     def __enter__(self) -> Self:
@@ -116,11 +116,11 @@ class Watch:
                 process = psutil.Process(worker)
                 if work.is_overdue:
                     work.too_much = f"it takes longer than {work.held.seconds:.0f} seconds"
-                elif process.memory_info().rss > self._limits.memory_here:
-                    work.too_much = f"it takes more than {self._limits.memory_here / 1e9:.1f} GB of memory"
+                elif process.memory_info().rss > self._memory:
+                    work.too_much = f"it takes more than {self._memory / 1e9:.1f} GB of memory"
                 if work.too_much:
                     process.kill()
-            except psutil.Error:
+            except (psutil.Error, OSError):
                 continue  # it has just ended
 
 
