@@ -25,8 +25,8 @@ from facefinder.progress import NoProgress
 from facefinder.review import read as read_module
 from facefinder.review import write as write_module
 from facefinder.review.names import HELP, NOT_SURE, STRANGERS
-from facefinder.schema import APPLICATION, SCHEMA
 from facefinder.settings import read_settings
+from facefinder.storage.schema import APPLICATION, SCHEMA
 
 ROOT = face_finder.HOME
 # Photos of the album that a person's group is recognised by.

@@ -18,7 +18,7 @@ from facefinder.errors import IndexFileError
 from facefinder.faces.analyzer import Face
 from facefinder.index import Content, Index
 from facefinder.media.walk import FoundFile
-from facefinder.schema import VERSION
+from facefinder.storage.schema import VERSION
 
 TESTS = Path(__file__).parent
 
@@ -157,7 +157,7 @@ for number in range(1_000_000):
 
 
 def test_a_killed_run_keeps_others_out_no_longer_than_it_lives_and_all_that_was_committed(path, monkeypatch):
-    monkeypatch.setattr("facefinder.database.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("facefinder.storage.database.LOCK_SECONDS", 0.05)
     command = [sys.executable, "-c", KILLED_WHILE_WRITING, TESTS, path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as writer:
@@ -255,7 +255,7 @@ def test_a_full_stick_is_told_with_the_remedy_and_keeps_what_was_committed(small
 
 
 def test_a_second_run_at_the_same_time_is_told_that_the_first_is_at_work(path, monkeypatch):
-    monkeypatch.setattr("facefinder.database.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("facefinder.storage.database.LOCK_SECONDS", 0.05)
     with Index(path, "key", "laptop") as index:
         for commit in (False, True):
             if commit:

@@ -1,6 +1,6 @@
 """Damaged files of every kind: each costs at most itself, within its limits, and the whole ones are read."""
 
-from facefinder.watch import WorkerLimits
+from facefinder.workers.watch import WorkerLimits
 from mutations import make_pile, search
 
 FILES = 98  # tests/bench/mutations.py takes 2,000

@@ -8,22 +8,22 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
-from facefinder.crew import CRASH, LEFT_OUT
 from facefinder.errors import IndexFileError, WorkerError
 from facefinder.index import Index
 from facefinder.media.walk import walk
 from facefinder.progress import NoProgress
-from facefinder.quarantine import Quarantine
 from facefinder.scan import ScanReport, scan
-from facefinder.watch import WorkerLimits
+from facefinder.storage.quarantine import Quarantine
+from facefinder.workers.crew import CRASH, LEFT_OUT
+from facefinder.workers.watch import WorkerLimits
 
 # A module for the workers: an analyzer's description that, once it arrives there, puts an analyzer in place that goes
 # wrong on some photos.
 FAULTY = """
 import os
 import signal
-import facefinder.crew
-import facefinder.look
+import facefinder.workers.crew
+import facefinder.workers.look
 from facefinder.faces.analyzer import AnalyzerSpec, load
 
 
@@ -33,7 +33,7 @@ class FaultySpec(AnalyzerSpec):
 
 
 def arrive(*description):
-    facefinder.look.load = facefinder.crew.load = FaultyAnalyzer
+    facefinder.workers.look.load = facefinder.workers.crew.load = FaultyAnalyzer
     return AnalyzerSpec(*description)
 
 

@@ -20,8 +20,8 @@ from facefinder.match import PhotoMatch, Verdict
 from facefinder.media.archives import open_found, times_of
 from facefinder.media.packets import sidecar_of
 from facefinder.progress import Progress
-from facefinder.sidecars import sidecar_packet, sure_people
-from facefinder.xmp import UnreadablePacket
+from facefinder.tags.sidecars import sidecar_packet, sure_people
+from facefinder.tags.xmp import UnreadablePacket
 
 # A copy under way. A killed run leaves at most one in a folder, and the next uses it up.
 PART = ".face-finder-copy.part"

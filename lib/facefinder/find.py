@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from facefinder.collect import Collector, CopyReport
-from facefinder.database import encrypt, is_plain, is_there
 from facefinder.errors import DestinationError, PlacesError, ReferencesError
 from facefinder.estimate import Estimate, estimates
 from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify, with_all_pictures
@@ -24,16 +23,17 @@ from facefinder.media.patience import Patience
 from facefinder.media.roots import outermost, photo_folders
 from facefinder.media.rules import NotSearched, Rules
 from facefinder.media.walk import FoundFile, walk
-from facefinder.named import NamedPeople, named_people
-from facefinder.passphrase import passphrase_of
 from facefinder.people import Person, read_people, reference_files
 from facefinder.progress import NoProgress, Progress
-from facefinder.quarantine import Quarantine
 from facefinder.review.people import joined, no_such_person, people_of_groups, sharpened, verdicts_on
 from facefinder.review.read import Reading, read_if_ours
 from facefinder.review.word import History, Said, same_name
 from facefinder.scan import ScanReport, scan
 from facefinder.settings import Settings
+from facefinder.storage.database import encrypt, is_plain, is_there
+from facefinder.storage.passphrase import passphrase_of
+from facefinder.storage.quarantine import Quarantine
+from facefinder.tags.named import NamedPeople, named_people
 from facefinder.together import narrow
 
 # So many times as far as `maybe` the report shows what a looser threshold would have taken. A share, because some

@@ -8,17 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from facefinder.collect import safe_name
-from facefinder.erase import (
-    begin_erasing,
-    contents_only_on,
-    end_erasing,
-    erase_computer,
-    erase_contents,
-    erase_people,
-    erase_words,
-    faces_of,
-    put_in_place,
-)
 from facefinder.errors import IndexFileError, ReferencesError, UsageError
 from facefinder.find import model_limits, open_index, spec_of
 from facefinder.group import STRANGER
@@ -33,6 +22,17 @@ from facefinder.review.people import find_number, no_such_person, person_of_grou
 from facefinder.review.read import index_name, read_if_ours
 from facefinder.review.word import History, Said, same_name
 from facefinder.settings import ForgetSettings, Settings
+from facefinder.storage.erase import (
+    begin_erasing,
+    contents_only_on,
+    end_erasing,
+    erase_computer,
+    erase_contents,
+    erase_people,
+    erase_words,
+    faces_of,
+    put_in_place,
+)
 
 CHUNK = 4096  # faces compared at once
 REPORTS = "the report and the logs of earlier runs"

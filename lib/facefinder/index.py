@@ -12,10 +12,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from facefinder.database import Database
 from facefinder.errors import IndexFileError
 from facefinder.faces.analyzer import Face
 from facefinder.media.walk import FoundFile
+from facefinder.storage.database import Database
 
 COMMIT_SECONDS = 2.0  # what a pulled stick can cost
 CHUNK = 4096  # faces read at once

@@ -7,19 +7,19 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facefinder.crew import results_of
 from facefinder.errors import Interrupted
 from facefinder.faces.analyzer import AnalyzerSpec, Face
 from facefinder.faces.trial import choose_device
-from facefinder.gpu import embedded_together
 from facefinder.index import Content, Index
-from facefinder.look import FileResult
 from facefinder.media.archives import open_found
 from facefinder.media.kinds import Kind, kind_of_name
 from facefinder.media.walk import FoundFile
 from facefinder.progress import Progress
-from facefinder.quarantine import Quarantine
-from facefinder.watch import WorkerLimits
+from facefinder.storage.quarantine import Quarantine
+from facefinder.workers.crew import results_of
+from facefinder.workers.gpu import embedded_together
+from facefinder.workers.look import FileResult
+from facefinder.workers.watch import WorkerLimits
 
 BATCH = 4  # files a worker takes at once, neighbours on the disk
 SAMPLE_BYTES = 1 << 16  # read of files of one size to see which may be copies of one photo

@@ -12,10 +12,10 @@ from facefinder.find import Outcome
 from facefinder.groups import GroupsOutcome
 from facefinder.match import PhotoMatch, Verdict
 from facefinder.media.rules import NotSearched, Reason
-from facefinder.named import NamedPeople
 from facefinder.review.read import Reading
 from facefinder.scan import ScanReport
 from facefinder.settings import Settings
+from facefinder.tags.named import NamedPeople
 
 SHOWN = 5  # problems named without --verbose
 

@@ -34,7 +34,7 @@ from facefinder.index import Index
 from facefinder.media.walk import walk
 from facefinder.progress import NoProgress
 from facefinder.scan import scan
-from facefinder.watch import WorkerLimits
+from facefinder.workers.watch import WorkerLimits
 from raws import dng
 
 SIZE = (272, 340)

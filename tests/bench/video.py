@@ -26,8 +26,8 @@ from PIL import Image
 
 from clips import write_clip
 from facefinder.faces.analyzer import load, specify
-from facefinder.look import look_into
 from facefinder.media.walk import FoundFile
+from facefinder.workers.look import look_into
 from memory import peak
 
 WIDTH, HEIGHT, RATE = 1920, 1080, 30

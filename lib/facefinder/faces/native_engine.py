@@ -26,7 +26,7 @@ class NativeAnalyzer:
         self._recogniser = recogniser(spec.model)
         self._models = spec.models
         self._min_face = spec.min_face
-        # Another device than the processor gets the faces of many photos together; see facefinder.gpu.
+        # Another device than the processor gets the faces of many photos together; see facefinder.workers.gpu.
         self._leaves_embedding = spec.device != CPU.name
         # A decoded face narrower than this is cut out of the photo at full size instead, pixels.
         self._sharp_enough = round(self._recogniser.side * self._recogniser.enlarged)

@@ -11,7 +11,6 @@ from facefinder.group import settled
 from facefinder.groups import people_to_show, show_as
 from facefinder.index import Index, StoredFaces
 from facefinder.match import Limits, Verdict, distances, match
-from facefinder.named import named_people
 from facefinder.people import Person, Reference, reference_files
 from facefinder.progress import NoProgress
 from facefinder.review.names import Kind, number_name
@@ -19,6 +18,7 @@ from facefinder.review.people import joined, people_of_groups, sharpened, verdic
 from facefinder.review.piled import PiledFaces, known, piled_faces
 from facefinder.review.word import Said, same_name
 from facefinder.settings import Settings
+from facefinder.tags.named import named_people
 
 # Faces so much farther than `maybe` are kept at hand: what the user says on the page may bring them nearer.
 WITHIN_REACH = 0.12

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 
 import face_finder
-from facefinder.database import encrypt, is_plain
 from facefinder.errors import IndexFileError, UsageError
 from facefinder.faces.analyzer import Face
 from facefinder.find import find
 from facefinder.forget import forget
 from facefinder.index import Content, Index
 from facefinder.media.walk import FoundFile
-from facefinder.passphrase import VARIABLE, passphrase_of
 from facefinder.progress import NoProgress
 from facefinder.settings import read_settings
+from facefinder.storage.database import encrypt, is_plain
+from facefinder.storage.passphrase import VARIABLE, passphrase_of
 
 ROOT = face_finder.HOME
 PASSPHRASE = "d'Artagnan & the 3 Mühlen"

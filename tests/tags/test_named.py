@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 from facefinder.faces.analyzer import Face, Rule
 from facefinder.index import Content, Index
 from facefinder.media.walk import FoundFile
-from facefinder.named import NamedPeople, named_people
 from facefinder.progress import NoProgress
-from facefinder.xmp import Area, NamedFace, add_faces
+from facefinder.tags.named import NamedPeople, named_people
+from facefinder.tags.xmp import Area, NamedFace, add_faces
 
 SIZE = (400, 300)
 

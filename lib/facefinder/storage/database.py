@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facefinder.errors import IndexFileError
-from facefinder.schema import ADDITIONS, APPLICATION, SCHEMA, VERSION
+from facefinder.storage.schema import ADDITIONS, APPLICATION, SCHEMA, VERSION
 
 LOCK_SECONDS = 5.0  # how long to wait for another run that is about to end
 HEAD = (

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from facefinder.watch import Held, Watch, WorkerLimits
+from facefinder.workers.watch import Held, Watch, WorkerLimits
 
 
 def test_signs_of_life_put_off_the_end_that_comes_without_them():

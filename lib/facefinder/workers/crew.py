@@ -18,9 +18,9 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from facefinder.errors import WorkerError
 from facefinder.faces.analyzer import AnalyzerSpec, load
-from facefinder.look import FileResult, look_into
 from facefinder.media.walk import FoundFile
-from facefinder.watch import AtWork, Held, Reporter, Watch, WorkerLimits
+from facefinder.workers.look import FileResult, look_into
+from facefinder.workers.watch import AtWork, Held, Reporter, Watch, WorkerLimits
 
 # A file with the SHA-256 of the known contents that it may be a copy of.
 Entry: TypeAlias = tuple[FoundFile, frozenset[bytes]]

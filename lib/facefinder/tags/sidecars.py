@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from facefinder.match import PhotoMatch, Verdict
 from facefinder.media.packets import Packets, read_packets, read_sidecars, sidecar_of
-from facefinder.xmp import Area, NamedFace, UnreadablePacket, add_faces
+from facefinder.tags.xmp import Area, NamedFace, UnreadablePacket, add_faces
 
 
 def sure_people(matches: Iterable[PhotoMatch]) -> Mapping[str, list[PhotoMatch]]:

@@ -15,7 +15,7 @@ from facefinder.people import Person, make_person
 from facefinder.progress import Progress
 from facefinder.review.people import MOST_REFERENCES
 from facefinder.review.word import Box, overlap, same_name
-from facefinder.xmp import UnreadablePacket, faces_in
+from facefinder.tags.xmp import UnreadablePacket, faces_in
 
 MOST_PHOTOS = 500  # of one person that are compared with each other, those with the largest faces
 

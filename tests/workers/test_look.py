@@ -13,11 +13,11 @@ from PIL import Image
 
 from clips import clip
 from facefinder.faces.analyzer import with_all_pictures
-from facefinder.look import FileResult, look_into
 from facefinder.media.decode import DAMAGED, open_photo
 from facefinder.media.motion import clip_at
 from facefinder.media.walk import FoundFile
 from facefinder.review.crops import SIDE, cut_crops
+from facefinder.workers.look import FileResult, look_into
 from raws import dng
 
 
@@ -180,6 +180,6 @@ def test_a_video_whose_disk_fails_on_the_way_is_tried_again_the_next_time(frames
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             return super().read(size)
 
-    monkeypatch.setattr("facefinder.look.open_found", lambda path: Failing(Path(path).read_bytes()))
+    monkeypatch.setattr("facefinder.workers.look.open_found", lambda path: Failing(Path(path).read_bytes()))
     result = look_into(FoundFile(str(path), path.stat().st_size, 1), frozenset(), spec)
     assert (result.sha256, result.problem) == (None, "cannot be opened: Input/output error")

@@ -18,7 +18,7 @@ from facefinder.faces.devices import CPU, DEVICES
 from facefinder.faces.models import recogniser
 
 if TYPE_CHECKING:
-    from facefinder.look import FileResult
+    from facefinder.workers.look import FileResult
 
 
 def embedded_together(

@@ -1,0 +1,1 @@
+"""Files -> worker processes -> what is in them, whatever becomes of a worker."""
