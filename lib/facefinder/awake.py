@@ -27,7 +27,7 @@ def kept_awake() -> Iterator[None]:
 
 def _keep_awake(is_over: Event) -> None:
     if sys.platform != "win32":
-        # Ctrl-C is for the main thread, which does not want to hear it at any time (see crew.py).
+        # Ctrl-C is for the main thread, which does not want to hear it at any time (see workers/crew.py).
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if is_over.wait(SECONDS):
         return

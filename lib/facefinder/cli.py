@@ -71,9 +71,12 @@ def _wants_to_review(text: str, outcome: Outcome) -> bool:
     if not maybe or not sys.stdin.isatty() or not sys.stdout.isatty():
         return False
     print(f"\n{text}\n")
-    question = f"Look through the {summary.count(maybe, 'photo')} that may show them, in the browser? [y/N] "
+    return _says_yes(f"Look through the {summary.count(maybe, 'photo')} that may show them, in the browser?")
+
+
+def _says_yes(question: str) -> bool:
     try:
-        return input(question).strip().casefold() in ("y", "yes")
+        return input(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
     except EOFError:
         return False
 
@@ -109,10 +112,7 @@ def _forget(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, i
             return True
         if settings.json or not sys.stdin.isatty():
             raise UsageError("Nothing was removed, for nobody can be asked here. Add --yes to go ahead.")
-        try:
-            return input(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
-        except EOFError:
-            return False
+        return _says_yes(question)
 
     outcome = forget(settings, agree)
     text = json.dumps(asdict(outcome), indent=1) if settings.json else in_words(outcome)

@@ -1,4 +1,4 @@
-"""The index: one SQLite file that remembers every picture ever analysed, by content. Its tables stand in schema.py."""
+"""The index: one SQLite file that remembers every picture ever analysed, by content. Its tables: storage/schema.py."""
 
 import os
 import time
