@@ -51,18 +51,23 @@ def main(arguments: Sequence[str], home: Path) -> int:
 def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
     with kept_awake():
         outcome = find(settings, progress)
-        from facefinder.report.write import ReportError, report_on  # only here, for the start is faster without it
-
-        try:
-            outcome = replace(outcome, report=report_on(outcome, settings, progress))
-        except ReportError as problem:
-            outcome = replace(outcome, report=str(problem))
+        outcome = replace(outcome, report=_report(outcome, settings, progress))
     as_json = summary.as_json(outcome, settings)
     log.add(summary.in_words(outcome, replace(settings, verbose=True)), as_json, outcome.places)
     text = as_json if settings.json else summary.in_words(outcome, settings)
     if settings.by_hand and not settings.json and _wants_to_review(text, outcome):
         text, _ = _review(settings, progress, log)
     return text, _code(outcome)
+
+
+def _report(outcome: Outcome | GroupsOutcome, settings: Settings, progress: Progress) -> Path | str | None:
+    """Write the page to look at; where it lies, or why there is none."""
+    from facefinder.report.write import ReportError, report_on  # only here, for the start is faster without it
+
+    try:
+        return report_on(outcome, settings, progress)
+    except ReportError as problem:
+        return str(problem)
 
 
 def _wants_to_review(text: str, outcome: Outcome) -> bool:
@@ -93,6 +98,8 @@ def _review(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, i
 def _groups(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int]:
     with kept_awake():
         outcome = groups(settings, progress)
+        if outcome.tree:
+            outcome.report = _report(outcome, settings, progress)
     as_json = groups_summary.as_json(outcome, settings)
     log.add(groups_summary.in_words(outcome, replace(settings, verbose=True)), as_json, outcome.places)
     return as_json if settings.json else groups_summary.in_words(outcome, settings), _code(outcome)

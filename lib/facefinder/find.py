@@ -222,7 +222,9 @@ def find_matches(index: Index, people: Sequence[Person], limits: Limits, said: S
             sighting = Sighting(found.verdict, found.distance, box, times)
             sightings[int(stored.contents[found.face]), found.person].append(sighting)
     matches = [
-        PhotoMatch.of(people[person].name, index.content(number), index.places_seen(number), seen)
+        PhotoMatch.of(
+            people[person].name, index.content(number), index.places_seen(number), seen, index.modified_ns(number)
+        )
         for (number, person), seen in sightings.items()
     ]
     return sorted(matches, key=lambda found: (found.person, found.distance, found.source))

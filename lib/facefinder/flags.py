@@ -14,6 +14,7 @@ from facefinder.faces.deepface_models import BACKENDS, DEFAULT_DETECTOR, DEFAULT
 from facefinder.faces.devices import DEVICES
 from facefinder.faces.measures import MEASURES
 from facefinder.faces.models import DEFAULT_RECOGNISER, RECOGNISERS
+from facefinder.pages.language import ENGLISH, languages
 
 PROGRAM = "run.bat" if sys.platform == "win32" else "run.sh"
 
@@ -278,4 +279,5 @@ def _add_output(parser: Parser) -> None:
     _add_switch(output, "--json", "print the result as JSON")
     _add_switch(output, "--quiet", "plain lines, no progress bar")
     _add_switch(output, "--verbose", "name every match and every problem")
+    output.add_argument("--language", choices=languages(), default=ENGLISH, help="of the pages (default: %(default)s)")
     output.add_argument("--version", action="version", version=f"Face Finder {__version__}")

@@ -27,7 +27,7 @@ from facefinder.media.walk import walk
 from facefinder.progress import Progress
 from facefinder.review.exchange import export_people, import_step, read_people_file
 from facefinder.review.names import Kind, number_name
-from facefinder.review.people import find_number, matches_of_groups, no_such_person
+from facefinder.review.people import find_number, matches_of_groups, nearest_of_each, no_such_person
 from facefinder.review.piled import (
     PiledFaces,
     add_piles,
@@ -48,6 +48,8 @@ from facefinder.together import narrow
 # Somebody without a name is shown as a group from this many faces on: nearly all smaller ones are passers-by.
 FEWEST_FACES = 3
 MOST_STRANGERS = 300  # shown, the clearest; nobody looks through more
+# On the page, as many of each person: the folder has them all. Sure and maybe ones apart.
+NEAREST_SHOWN, PEOPLE_SHOWN = 24, 200
 
 ShownAs = tuple[int | None, Kind]
 
@@ -66,11 +68,13 @@ class GroupSummary:
 class GroupsOutcome:
     """What a run did. strangers: faces of nobody; aside: how many people are not shown because the user said so.
 
-    undone: the step that was taken back. absent: photos to copy that are not at their place now. not_searched: what
-    the walk passed over. places: where it was.
+    undone: the step that was taken back. shown: what the page shows. absent: photos to copy, or to show, that are not
+    at their place now. not_searched: what the walk passed over. places: where it was. limits: as told to the user.
+    report: where the page lies, or why there is none; None where none was written.
     """
 
     reading: Reading
+    limits: Limits
     history: list[PastStep] = field(default_factory=list)
     undone: str | None = None
     scan: ScanReport | None = None
@@ -88,6 +92,8 @@ class GroupsOutcome:
     seconds: float = 0.0
     not_searched: NotSearched = field(default_factory=NotSearched)
     places: list[Path] = field(default_factory=list)
+    shown: list[PhotoMatch] = field(default_factory=list)
+    report: Path | str | None = None
 
     @property
     def failures(self) -> bool:
@@ -112,7 +118,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     limits = model_limits(settings)
     with open_index(settings, spec) as index:
         history = History(index)
-        outcome = GroupsOutcome(read_back(index, settings.groups_folder))
+        outcome = GroupsOutcome(read_back(index, settings.groups_folder), limits.told_in(settings.measure))
         if asked.undo:
             undone = undo(index)
             outcome.undone = undone.what if undone else None
@@ -152,7 +158,14 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
             )
             outcome.names = list(people.values())
             found = [match.told_in(settings.measure) for match in found]
-            outcome.matches = narrow(found, outcome.names, settings.together, without.values())
+            outcome.matches = outcome.shown = narrow(found, outcome.names, settings.together, without.values())
+        else:
+            people = {one.number: one.name or number_name(one.number) for one in outcome.people[:PEOPLE_SHOWN]}
+            nearest = nearest_of_each(shown_as, grouping.distances, NEAREST_SHOWN)
+            found, outcome.absent = matches_of_groups(
+                index, faces, nearest, grouping.distances, people, limits, each_face=True
+            )
+            outcome.shown = [match.told_in(settings.measure) for match in found]
     if collector:
         outcome.to_copy = len(collector.missing(outcome.matches))
         outcome.copies = None if settings.dry_run else collector.copy(outcome.matches, progress)

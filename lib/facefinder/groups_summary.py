@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from facefinder.flags import PROGRAM
 from facefinder.groups import MOST_STRANGERS, GroupsOutcome
@@ -16,6 +17,7 @@ from facefinder.summary import (
     foreign_files,
     not_copied,
     not_looked_into,
+    page_to_look_at,
     photos_of_each,
     problems,
     went_away,
@@ -55,7 +57,7 @@ def in_words(outcome: GroupsOutcome, settings: Settings) -> str:
     lines += not_looked_into(outcome.not_searched, settings.verbose)
     if outcome.tree:
         lines += problems(outcome.tree.problems, "Not everything in the groups folder could be moved", settings.verbose)
-    lines += not_copied(outcome, settings) + (went_away(scan) if scan else [])
+    lines += not_copied(outcome, settings) + page_to_look_at(outcome) + (went_away(scan) if scan else [])
     return "\n".join(lines).strip("\n")
 
 
@@ -114,9 +116,11 @@ def as_json(outcome: GroupsOutcome, settings: Settings) -> str:
         "problems": scan.problems,
         "gone": [str(place) for place in scan.gone],
     }
+    page = str(outcome.report) if isinstance(outcome.report, Path) else None
     places = {
+        "report": page,
         "groups": str(settings.groups_folder),
         "destination": str(settings.copy) if settings.copy else None,
         "places": [str(place) for place in outcome.places],
     }
-    return json.dumps(asdict(replace(outcome, scan=None)) | {"scan": looked_at} | places, indent=1)
+    return json.dumps(asdict(replace(outcome, scan=None, shown=[])) | {"scan": looked_at} | places, indent=1)

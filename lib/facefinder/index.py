@@ -208,6 +208,15 @@ class Index:
         rows = self.rows("SELECT path FROM place WHERE run = ? AND content = ? ORDER BY path", (self._run, number))
         return [os.fsdecode(path) for (path,) in rows]
 
+    def modified_ns(self, number: int) -> int | None:
+        """When a content's file was changed last, nanoseconds since 1970; of several the earliest: copies are later.
+
+        None if it lies nowhere on this computer.
+        """
+        here = (self._computer, number)
+        [(modified,)] = self.rows("SELECT min(modified_ns) FROM place WHERE computer = ? AND content = ?", here)
+        return None if modified is None else int(modified)
+
     def problems_seen(self) -> list[tuple[str, str]]:
         """(path, reason) of each file seen in this run that the analyzer could not read."""
         rows = self.rows(

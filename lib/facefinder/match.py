@@ -124,7 +124,7 @@ class PhotoMatch:
 
     source: the first path it was seen at; also_at: the others. sha256: hex. box: left, top, width, height in pixels
     of the upright photo, which measures width x height (None if that is not known). moment: as in Face. appearances: in
-    a video, from and until when the person is in view, seconds, in order.
+    a video, from and until when the person is in view, seconds, in order. modified_ns: the file's own time of change.
     """
 
     person: str
@@ -140,9 +140,17 @@ class PhotoMatch:
     height: int | None = None
     moment: float | None = None
     appearances: tuple[tuple[float, float], ...] = ()
+    modified_ns: int | None = None
 
     @classmethod
-    def of(cls, person: str, content: Content, places: Sequence[str], sightings: Sequence[Sighting]) -> Self:
+    def of(
+        cls,
+        person: str,
+        content: Content,
+        places: Sequence[str],
+        sightings: Sequence[Sighting],
+        modified_ns: int | None = None,
+    ) -> Self:
         """A photo that the index knows, at one or more places, with one or more faces of a person in it."""
         best = min(sightings, key=lambda face: (face.verdict is Verdict.MAYBE, face.distance, face.box))
         # In a video that surely shows the person, the doubtful moments would only distract.
@@ -161,6 +169,7 @@ class PhotoMatch:
             content.height,
             None if math.isnan(best.times[0]) else best.times[0],
             tuple(sorted((first, last) for first, last in seen if not math.isnan(first))),
+            modified_ns,
         )
 
     @property

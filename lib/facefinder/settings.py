@@ -13,6 +13,7 @@ from facefinder.errors import UsageError
 from facefinder.faces import deepface_models, models
 from facefinder.faces.measures import MEASURES, Measure
 from facefinder.flags import PARSERS, PROGRAM, not_possible, path_of
+from facefinder.pages.language import ENGLISH
 
 # These say what to do in one run; in the file they would do it again and again.
 ONE_RUN = (
@@ -101,6 +102,7 @@ class Settings:
     refs_from_tags: bool = False
     encrypt: bool = False
     logs: Path | None = None
+    language: str = ENGLISH
 
     @property
     def measure(self) -> Measure:
@@ -195,6 +197,7 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
         retry_failed=given.retry_failed,
         refs_from_tags=given.refs_from_tags,
         encrypt=given.encrypt,
+        language=given.language,
     )
 
 

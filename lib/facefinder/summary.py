@@ -166,7 +166,7 @@ _PASSED_OVER = {
 }
 
 
-def page_to_look_at(outcome: Outcome) -> list[str]:
+def page_to_look_at(outcome: Outcome | GroupsOutcome) -> list[str]:
     """Where the report lies, or why there is none."""
     if isinstance(outcome.report, Path):
         return ["", "All of it on a page to look at, with pictures:", f"  {outcome.report}"]

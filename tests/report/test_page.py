@@ -1,5 +1,6 @@
 """A user looks at the page in a real browser, on a desktop and on a phone, without a network or the program."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from selenium.webdriver.common.keys import Keys
 
 from facefinder.match import Verdict
 from facefinder.media.rules import Reason
-from facefinder.pages.templates import Texts
-from facefinder.report.page import Card, Report, Section, in_html
-from facefinder.report.write import OWN
+from facefinder.pages.language import Texts
+from facefinder.report.page import Card, Report, Run, Section, in_html
+from facefinder.report.runs import OWN
 from tests.browser import complaints, fits, look, requested
 
 TWO_FRAMES = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
@@ -70,11 +71,14 @@ def test_a_card_says_how_alike_where_and_when_and_leads_to_the_photo(browser, ou
     card = cards[Path(match.source).name]
     assert f"{match.distance:.2f}" in card.text
     assert match.taken[:10].replace(":", "-") in card.text
-    assert Path(match.source).parent.name in card.text
+    assert str(Path(match.source).parent.relative_to(outcome.places[0].parent)) in card.text
     link = card.find_element(By.TAG_NAME, "a")
     assert link.get_attribute("title").splitlines()[0] == str(Path(match.source).parent)
     assert link.get_attribute("href") == Path(match.source).as_uri()
     assert "very alike" in cards["IMG_0032.jpg"].text
+    no_camera = next(match for match in outcome.matches if not match.taken)
+    day = time.strftime("%Y-%m-%d", time.localtime(Path(no_camera.source).stat().st_mtime))
+    assert f"file of {day}" in cards[Path(no_camera.source).name].text
     assert any("less alike" in card.text for card in cards.values())
 
 
@@ -173,24 +177,28 @@ def test_the_page_tells_how_many_photos_were_probably_missed_and_how_that_is_kno
 
 
 def a_report(name: str, loosest: float = 0.66) -> Report:
-    card = Card(None, "x.jpg", f"{name}.jpg", f"/photos/{name}", "2019-05-01", "0:12, 1:05", 0.3, "well")
+    card = Card(
+        None, "x.jpg", f"{name}.jpg", f"/photos/{name}", f"photos/{name}", "2019-05-01", "", "0:12, 1:05", 0.3, "well"
+    )
     return Report(
-        sections=[Section(name, [card], [], [], [], [(f"/refs/{name}", name)])],
+        sections=[Section(name, [card], [], problems=[(f"/refs/{name}", name)])],
         sure=0.46,
         maybe=0.58,
         loosest=loosest,
-        made="2026-01-01 12:00",
-        computer=name,
-        places=[f"/{name}"],
-        photos=3,
-        videos=1,
-        analysed=2,
-        seconds=3725.0,
-        model="sface",
-        measure="cosine",
-        unreadable=[(f"/photos/{name}", f"empty {name}")],
-        passed_over=[("cloud", 7, [f"/cloud/{name}"])],
-        gone=[f"/disk/{name}"],
+        run=Run(
+            made="2026-01-01 12:00",
+            computer=name,
+            places=[f"/{name}"],
+            photos=3,
+            videos=1,
+            analysed=2,
+            seconds=3725.0,
+            model="sface",
+            measure="cosine",
+            unreadable=[(f"/photos/{name}", f"empty {name}")],
+            passed_over=[("cloud", 7, [f"/cloud/{name}"])],
+            gone=[f"/disk/{name}"],
+        ),
     )
 
 

@@ -84,17 +84,26 @@ def user(browser, open_page) -> User:
     return User(browser, open_page())
 
 
-def test_answers_by_keyboard_make_the_second_search_find_more(browser, stick):
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop, by keyboard", "phone, with the thumb"])
+def test_answers_make_the_second_search_find_more(browser, stick, tmp_path, size):
+    is_phone = size[0] < 600
+    look(browser, *size)
     with opened(stick) as served:
         user = User(browser, served)
         before = stick_found(stick, user)
         user.follow("4 to decide")
         assert user.title == f"Is this {JERRY}?"
-        assert [key.text for key in user.all(".answers kbd, .last kbd")] == ["Y", "N", "S"]
+        keys = [key.text for key in user.all(".answers kbd, .last kbd") if key.is_displayed()]
+        assert keys == ([] if is_phone else ["Y", "N", "S"])
         answered = []
         while "answered" not in user.title:
             answered.append(user.asked_about())
-            user.press("y")
+            assert browser.save_screenshot(str(tmp_path / f"question {len(answered)}.png"))
+            if is_phone:
+                user.then(user.one(".answers button").click)
+            else:
+                user.press("y")
+            assert fits(browser)
         maybe = {name for name, verdict in before.items() if verdict is Verdict.MAYBE}
         assert set(answered) < maybe, "what an answer makes sure is not asked any more"
         assert user.title == f"{JERRY}: all answered"

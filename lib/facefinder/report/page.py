@@ -1,15 +1,15 @@
 """What stands on the page, as plain data, and how it becomes HTML."""
 
 import math
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from facefinder.estimate import CERTAINTY, Estimate
 from facefinder.flags import PROGRAM
-from facefinder.pages.templates import FOLDER, Texts, environment, inline
+from facefinder.pages.language import ENGLISH, Texts
+from facefinder.pages.templates import FOLDER, environment, inline
 
 HERE = Path(__file__).parent
 GENERATOR = "Face Finder report"  # by this a page is known as one of ours
@@ -26,9 +26,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Card:
-    """A photo that shows somebody. link: the address of the copy, or of the photo. folder: all of it.
+    """A photo that shows somebody. link: the address of the copy, or of the photo. folder: all of it; place: in short.
 
-    taken: a date, when: a time in a video; "" where there is none. likeness: a name in texts/: report.likeness.
+    taken: when the camera took it, modified: when the file was changed last, dates; when: a time in a video; "" where
+    there is none. likeness: a name in texts/: report.likeness.
     ruled: "in" or "out" where the user's word is stronger than any threshold, else "". elsewhere: other paths.
     """
 
@@ -36,7 +37,9 @@ class Card:
     link: str
     name: str
     folder: str
+    place: str
     taken: str
+    modified: str
     when: str
     distance: float
     likeness: str
@@ -49,29 +52,29 @@ class Section:
     """What was found of somebody: cards, the nearest first. further: what a looser threshold would have taken.
 
     references: the pictures used. problems: (path, reason). share: None where there is too little to say.
+    is_named: False for a group that has only a number. faces: how many there are surely in a group, of which the page
+    shows the most alike; None where it shows all.
     """
 
     name: str
     sure: list[Card]
     maybe: list[Card]
-    further: list[Card]
-    references: list[Picture]
-    problems: list[tuple[str, str]]
+    further: list[Card] = field(default_factory=list)
+    references: list[Picture] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
     share: Estimate | None = None
+    is_named: bool = True
+    faces: int | None = None
 
 
 @dataclass(frozen=True)
-class Report:
-    """All that the page says. sure, maybe: the limits, as told to the user; loosest: where the slider ends.
+class Run:
+    """What a run went through. unreadable: (path, reason). gone: places that went away while they were searched.
 
-    unreadable: (path, reason). passed_over: (name in texts/: report.passed_over, how many, some of the paths).
-    gone: places that went away while they were searched.
+    passed_over: (name in texts/: report.passed_over, how many, some of the paths). places: none if nothing was
+    searched, because what was asked for was known.
     """
 
-    sections: list[Section]
-    sure: float
-    maybe: float
-    loosest: float
     made: str
     computer: str
     places: list[str]
@@ -85,25 +88,54 @@ class Report:
     passed_over: list[tuple[str, int, list[str]]]
     gone: list[str]
 
+
+@dataclass(frozen=True)
+class Grouped:
+    """What a page of the groups says besides. folder: where they all are. strangers: faces of nobody.
+
+    absent: photos that are not at their place now. more: people who are not on the page.
+    """
+
+    folder: str
+    strangers: int
+    absent: int
+    more: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page says. sure, maybe: the limits, as told to the user; loosest: where the slider ends.
+
+    grouped: of a run of `groups`; there is no slider then, because groups have no threshold.
+    """
+
+    sections: list[Section]
+    sure: float
+    maybe: float
+    loosest: float
+    run: Run
+    grouped: Grouped | None = None
+
     @property
     def decimals(self) -> int:
         """Of a distance, so many that the slider has at least STEPS steps."""
         return max(2, math.ceil(math.log10(STEPS / self.loosest)))
 
 
-def in_html(report: Report) -> Iterator[str]:
-    """The page, piece by piece: with thousands of pictures it is large."""
+def in_html(report: Report, language: str = ENGLISH) -> Iterator[str]:
+    """The page, piece by piece: with thousands of pictures it is large. language: one of pages/texts."""
     style, allowed_style = inline(FOLDER / "style.css", HERE / "report.css")
     script, allowed_script = inline(HERE / "report.js")
     policy = f"default-src 'none'; img-src data:; style-src {allowed_style}; script-src {allowed_script}"
     policy += "; base-uri 'none'; form-action 'none'"
-    templates = environment(HERE / "templates")
-    templates.filters["duration"] = partial(_duration, text=Texts())
+    templates = environment(HERE / "templates", language=language)
+    templates.filters["duration"] = partial(_duration, text=Texts(language))
     templates.filters["percent"] = "{:.0%}".format
-    templates.filters["tail"] = lambda folder: os.sep.join(Path(folder).parts[-2:])
     templates.filters["distance"] = f"{{:.{report.decimals}f}}".format
     page = templates.get_template("report.html").stream(
         report=report,
+        run=report.run,
+        grouped=report.grouped,
         style=style,
         script=script,
         policy=policy,

@@ -22,6 +22,7 @@ AROUND = 2.4  # how much of the photo is shown, in sides of the face's box
 LARGE, SMALL = 208, 128  # sides of a picture, pixels: for few, and for so many that the page would become too large
 MANY = 1000  # from so many on they are small
 QUALITY = 74  # JPEG's
+MOST_PICTURES = 10_000  # on one page; beyond that a browser gets slow
 LINE, LIGHT, DARK = 2, (255, 255, 255), (40, 40, 40)  # of the mark: pixels, RGB
 
 _PICTURE = re.compile(rb'data-key="([0-9a-z,.-]+)" src="data:image/jpeg;base64,([0-9A-Za-z+/=]+)"')

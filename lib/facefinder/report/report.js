@@ -2,59 +2,62 @@
 "use strict";
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+// A page of the groups has no slider.
 const form = document.querySelector(".slider");
-const slider = document.getElementById("threshold");
-const takes = document.getElementById("takes");
-const start = slider.value;
+if (form) {
+  const slider = document.getElementById("threshold");
+  const takes = document.getElementById("takes");
+  const start = slider.value;
 
-const people = all(".person").map((element) => ({
-  here: element.querySelector(".here"),
-  further: element.querySelector(".further"),
-  cards: all(".card", element).map((card) => ({
-    element: card,
-    distance: Number(card.dataset.distance),
-    ruled: card.dataset.ruled,
-  })),
-}));
+  const people = all(".person").map((element) => ({
+    here: element.querySelector(".here"),
+    further: element.querySelector(".further"),
+    cards: all(".card", element).map((card) => ({
+      element: card,
+      distance: Number(card.dataset.distance),
+      ruled: card.dataset.ruled,
+    })),
+  }));
 
-function say(element, count, threshold) {
-  const text = count === 1 ? element.dataset.one : element.dataset.many;
-  element.textContent = text.replace("{count}", count).replace("{threshold}", threshold);
-}
-
-function show() {
-  const trying = slider.value !== start;
-  const threshold = Number(slider.value);
-  document.body.classList.toggle("trying", trying);
-  form.querySelector("button").disabled = !trying;
-  let sum = 0;
-  for (const { here, further, cards } of people) {
-    let count = 0;
-    for (const card of cards) {
-      const taken = card.ruled ? card.ruled === "in" : card.distance <= threshold;
-      count += taken;
-      if (taken !== card.taken) card.element.classList.toggle("taken", taken);
-      card.taken = taken;
-    }
-    say(here, count, threshold);
-    here.hidden = !trying;
-    if (further && trying && further.querySelector(".taken")) further.open = true;
-    sum += count;
+  function say(element, count, threshold) {
+    const text = count === 1 ? element.dataset.one : element.dataset.many;
+    element.textContent = text.replace("{count}", count).replace("{threshold}", threshold);
   }
-  if (trying) say(takes, sum, threshold.toFixed(slider.dataset.decimals));
-  else takes.textContent = takes.dataset.start;
-  slider.setAttribute("aria-valuetext", takes.textContent);
-}
 
-let waiting = 0;
-slider.addEventListener("input", () => {
-  cancelAnimationFrame(waiting);
-  waiting = requestAnimationFrame(show);
-});
-form.addEventListener("reset", () => setTimeout(show));
-form.addEventListener("submit", (event) => event.preventDefault());
-form.hidden = false;
-show();
+  function show() {
+    const trying = slider.value !== start;
+    const threshold = Number(slider.value);
+    document.body.classList.toggle("trying", trying);
+    form.querySelector("button").disabled = !trying;
+    let sum = 0;
+    for (const { here, further, cards } of people) {
+      let count = 0;
+      for (const card of cards) {
+        const taken = card.ruled ? card.ruled === "in" : card.distance <= threshold;
+        count += taken;
+        if (taken !== card.taken) card.element.classList.toggle("taken", taken);
+        card.taken = taken;
+      }
+      say(here, count, threshold);
+      here.hidden = !trying;
+      if (further && trying && further.querySelector(".taken")) further.open = true;
+      sum += count;
+    }
+    if (trying) say(takes, sum, threshold.toFixed(slider.dataset.decimals));
+    else takes.textContent = takes.dataset.start;
+    slider.setAttribute("aria-valuetext", takes.textContent);
+  }
+
+  let waiting = 0;
+  slider.addEventListener("input", () => {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(show);
+  });
+  form.addEventListener("reset", () => setTimeout(show));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.hidden = false;
+  show();
+}
 
 // Of each sheet one photo is reached by Tab, the others by arrow keys.
 for (const sheet of all(".sheet")) {

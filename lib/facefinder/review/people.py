@@ -1,7 +1,7 @@
 """Groups -> people to look for, and the photos that show them."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -169,27 +169,44 @@ def matches_of_groups(
     distances: NDArray[np.float32],
     people: Mapping[int, str],
     limits: Limits,
+    each_face: bool = False,
 ) -> tuple[list[PhotoMatch], int]:
     """The photos of some people (number -> name), each with its best face; and how many are not there just now.
 
     shown_as: for each face whose it is, and how surely. A photo is there if this computer has it at its place.
+    each_face: for each face a match of its own, also where a photo has several of one person.
     """
-    sightings: dict[tuple[int, int], list[Sighting]] = defaultdict(list)
+    sightings: dict[tuple[int, int, int | None], list[Sighting]] = defaultdict(list)
     for row, (person, kind) in enumerate(shown_as):
         if person in people and person is not None and kind is not Kind.STRANGER:
             verdict = Verdict.MAYBE if kind is Kind.UNSURE else Verdict.SURE
             distance = float(distances[row]) if np.isfinite(distances[row]) else limits.maybe
             box, times = (tuple(columns[row].tolist()) for columns in (faces.boxes, faces.times))
-            sightings[int(faces.contents[row]), person].append(Sighting(verdict, distance, box, times))
+            sightings[int(faces.contents[row]), person, row if each_face else None].append(
+                Sighting(verdict, distance, box, times)
+            )
     matches, absent = [], set()
-    for (number, person), seen in sightings.items():
+    for (number, person, _), seen in sightings.items():
         content = index.content(number)
         paths = _lying_places(index, number, content.bytes)
         if not paths:
             absent.add(number)
             continue
-        matches.append(PhotoMatch.of(people[person], content, paths, seen))
+        matches.append(PhotoMatch.of(people[person], content, paths, seen, index.modified_ns(number)))
     return sorted(matches, key=lambda found: (found.person, found.verdict, found.distance, found.source)), len(absent)
+
+
+def nearest_of_each(
+    shown_as: Sequence[tuple[int | None, Kind]], distances: NDArray[np.float32], most: int
+) -> list[tuple[int | None, Kind]]:
+    """The same, with all but the nearest of each person passed off as strangers. most: of the sure, and of others."""
+    kept: list[tuple[int | None, Kind]] = [(None, Kind.STRANGER)] * len(shown_as)
+    counts: Counter[tuple[int | None, Kind]] = Counter()
+    for row in np.argsort(distances, kind="stable").tolist():
+        counts[shown_as[row]] += 1
+        if counts[shown_as[row]] <= most:
+            kept[row] = shown_as[row]
+    return kept
 
 
 def _lying_places(index: Index, content: int, size: int) -> list[str]:

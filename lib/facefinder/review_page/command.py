@@ -37,7 +37,7 @@ def review(settings: Settings, progress: Progress) -> ReviewOutcome:
         history = History(index)
         before = {step.number for step in history.steps() if not step.undone}
         sitting = Sitting(LONG_CLOSED)
-        gate = pages(index, session, sitting, PROGRAM)
+        gate = pages(index, session, sitting, PROGRAM, settings.language)
 
         def open_browser(port: int) -> None:
             address = gate.opens_at(port)

@@ -15,6 +15,7 @@ from waitress import wasyncore
 
 from facefinder.errors import IndexFileError
 from facefinder.index import Index
+from facefinder.pages.language import ENGLISH
 from facefinder.pages.templates import FOLDER, environment
 from facefinder.review.word import Verdict
 from facefinder.review_page.album import Somebody
@@ -84,9 +85,9 @@ def serve(application: Application, is_over: Callable[[], bool], on_start: Calla
         wasyncore.close_all(sockets)
 
 
-def pages(index: Index, session: Session, sitting: Sitting, program: str) -> Gate:
-    """The whole application. program: what starts it, run.sh or run.bat."""
-    templates = environment(HERE / "templates")
+def pages(index: Index, session: Session, sitting: Sitting, program: str, language: str = ENGLISH) -> Gate:
+    """The whole application. program: what starts it, run.sh or run.bat. language: one of pages/texts."""
+    templates = environment(HERE / "templates", language=language)
     templates.globals["program"] = program
     templates.filters["day_and_time"] = lambda made: time.strftime("%Y-%m-%d %H:%M", time.localtime(made))
     refusal = templates.get_template("refused.html").render()
