@@ -1,24 +1,28 @@
 """Forgetting: no byte of what described a face, and no name, is left in any file; everything else stays."""
 
+import json
 import os
 import pty
 import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import face_finder
-from facefinder.errors import IndexFileError, UsageError
+from facefinder.errors import IndexFileError, IndexInUse, UsageError
 from facefinder.find import find
 from facefinder.forget import Forgotten, forget, in_words
 from facefinder.groups import groups
 from facefinder.progress import NoProgress
 from facefinder.report.page import GENERATOR
+from facefinder.report.write import report_on
 from facefinder.review.names import HELP
 from facefinder.settings import read_settings
+from facefinder.storage.database import encrypt
 
 ROOT = face_finder.HOME
 # Names that no path and no file of the program holds by chance.
@@ -43,7 +47,8 @@ class Stick:
         return find(self.settings(*words), NoProgress())
 
     def forget(self, *words: object, agree: bool = True) -> Forgotten:
-        return forget(self.settings(*words, command="forget"), lambda question: agree)
+        settings = replace(self.settings(*words, command="forget"), home=self.folder)
+        return forget(settings, lambda question: agree)
 
     def rows(self, statement: str, *values: object) -> list:
         with closing(sqlite3.connect(self.index)) as database, database:
@@ -248,3 +253,212 @@ def test_the_command_asks_at_a_terminal_and_nowhere_else(stick, face_finder_comm
     assert not (stick.folder / "logs").exists()
     assert (run.returncode, stick.index.exists()) == (0, False)
     assert "Forgotten: everybody." in run.stdout
+
+
+def test_faces_found_with_other_settings_go_too(stick, refs, album):
+    """Nobody remembers with which flags a computer was searched."""
+    stick.find("--refs", refs, album, "--min-face", "40")
+    in_both = stick.rows("SELECT count(DISTINCT analyzer) FROM face")
+    hers = {
+        vector
+        for vector, _ in stick.rows("SELECT vector, content FROM face WHERE analyzer = (SELECT max(id) FROM analyzer)")
+    } & of_person_anywhere(stick, OBAMA)
+    assert in_both == [(2,)] and hers
+    stick.forget("--person", OBAMA)
+    assert stick.holds(hers) == []
+    assert stick.rows("SELECT count(DISTINCT analyzer) FROM face") == [(2,)], "the others stay"
+
+
+def of_person_anywhere(stick: Stick, name: str) -> set[bytes]:
+    """The vectors of somebody's faces, whatever analyzer found them: those at the boxes of the grouped ones."""
+    [(number,)] = stick.rows("SELECT DISTINCT person FROM naming WHERE name = ?", name)
+    found = stick.rows(
+        "SELECT face.vector FROM grouped JOIN face AS known ON known.id = grouped.face "
+        "JOIN face ON face.content = known.content AND abs(face.x - known.x) < 2 AND abs(face.y - known.y) < 2 "
+        "WHERE person = ?",
+        number,
+    )
+    return {vector for (vector,) in found}
+
+
+@pytest.mark.parametrize("broken_off", ["erase_contents", "erase_people", "os.replace"])
+def test_whatever_breaks_it_off_the_same_command_does_the_rest(stick, monkeypatch, broken_off):
+    hers = of_person(stick, OBAMA)
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"facefinder.forget.{broken_off}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            stick.forget("--person", OBAMA)
+    assert of_person(stick, OBAMA) == hers, "the index is whole until it is exchanged"
+    assert list(stick.folder.glob("index.sqlite.*")) == []
+    outcome = stick.forget("--person", OBAMA)
+    assert outcome.faces >= len(hers)
+    assert stick.holds([*hers, OBAMA.encode()]) == []
+
+
+def test_what_a_killed_run_left_beside_the_index_goes_with_the_next_run(stick, album):
+    for name in ("index.sqlite.part", "index.sqlite.part-journal"):
+        shutil.copy(stick.index, stick.folder / name)
+    stick.groups(album)
+    assert {path.name for path in stick.folder.glob("index.sqlite*")} <= {"index.sqlite", "index.sqlite-journal"}
+    shutil.copy(stick.index, stick.folder / "index.sqlite.part")
+    vectors = stick.vectors()
+    stick.forget("--all")
+    assert stick.holds(vectors) == []
+
+
+@pytest.mark.parametrize("state", ["passphrase lost", "damaged", "of a later version", "gone", "gone, and its groups"])
+def test_all_goes_also_where_the_index_cannot_be_read(stick, state):
+    vectors = stick.vectors()
+    match state:
+        case "passphrase lost":
+            encrypt(stick.index, "which nobody knows any more")
+        case "damaged":
+            stick.index.write_bytes(os.urandom(20_000))
+        case "of a later version":
+            stick.rows("PRAGMA user_version = 999")
+        case "gone, and its groups":
+            stick.index.unlink()
+            shutil.rmtree(stick.tree)
+        case _:
+            stick.index.unlink()
+    outcome = stick.forget("--all")
+    assert outcome.done and outcome.reports == 3
+    assert (outcome.crops > 0) == (state != "gone, and its groups")
+    assert ("goes all the same" in in_words(outcome)) == (not state.startswith("gone"))
+    assert stick.holds([*vectors, OBAMA.encode()]) == []
+    assert [path for path in stick.folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_that_is_no_index_is_not_removed(stick):
+    photo = stick.folder / "holiday.jpg"
+    photo.write_bytes(os.urandom(5000))
+    other = stick.folder / "notes.sqlite"
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE note (text)")
+    for path in (photo, other):
+        words = replace(stick.settings("--all", command="forget"), home=stick.folder, index=path)
+        with pytest.raises(IndexFileError):
+            forget(words, lambda question: True)
+        assert path.exists()
+
+
+def test_an_index_in_use_is_left_alone(stick):
+    with closing(sqlite3.connect(stick.index, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(IndexInUse, match="in use"):
+            stick.forget("--all")
+    assert (stick.folder / "report.html").exists() and stick.index.exists()
+
+
+def test_somebody_known_by_names_in_the_photos_alone_can_be_forgotten(stick, refs, album, tmp_path):
+    photos = tmp_path / "tagged"
+    stick.find("--refs", refs, "--copy", photos, "--tag", "xmp", album)
+    sidecars = list((photos / "Jerry Seinfeld").glob("*.xmp"))
+    for sidecar in sidecars:
+        sidecar.write_text(sidecar.read_text("utf-8").replace("Jerry Seinfeld", "Tante Anna"), "utf-8")
+    stick.forget("--all")
+    stick.find("--refs-from-tags", photos)
+    known = len(stick.vectors())
+    with pytest.raises(UsageError, match="--refs-from-tags"):
+        stick.forget("--person", "Tante Anna")
+    outcome = stick.forget("--person", "tante anna", "--refs-from-tags")
+    assert outcome.photos >= len(sidecars) >= 6
+    assert len(stick.vectors()) == known - outcome.faces
+
+
+def test_reference_photos_of_one_person_in_a_folder_of_their_own_say_who_is_meant(stick, refs, album, tmp_path):
+    own = tmp_path / "people" / "Jerry Seinfeld"
+    shutil.copytree(refs / "Jerry Seinfeld", own)
+    found = stick.find("--refs", own, album).matches
+    outcome = stick.forget("--person", "Jerry Seinfeld", "--refs", own)
+    assert outcome.photos >= len(found) >= 7
+    assert str(own) in outcome.remains
+
+
+def test_a_name_that_was_taken_back_can_be_forgotten_and_a_new_one_is_told(stick):
+    stick.folder_of("1992 gala").rename(stick.tree / "Jérry-Zwölf")
+    stick.groups()
+    with pytest.raises(UsageError, match=f"{SEINFELD} is called Jérry-Zwölf now"):
+        stick.forget("--person", SEINFELD)
+    stick.groups("--undo")
+    stick.forget("--person", "Jérry-Zwölf")
+    assert stick.holds(["Jérry-Zwölf".encode()]) == []
+    assert of_person(stick, SEINFELD)
+    stick.forget("--person", SEINFELD)
+    assert stick.holds([SEINFELD.encode()]) == []
+
+
+def test_what_remains_is_named_whole(tmp_path, refs, album):
+    stick = Stick(tmp_path / "fresh")
+    stick.folder.mkdir()
+    found = stick.folder / "found" / "PC-ANNA"
+    shutil.copytree(refs, stick.folder / "refs")
+    outcome = stick.find("--refs", refs, "--copy", found, "--tag", "xmp", album)
+    stick.find("--refs", refs, "--copy", stick.folder / "by hand", album)
+    (stick.folder / "face_finder.toml").write_text("refs = 'refs/Jerry Seinfeld'")
+    by_person: dict[str, set[str]] = {}
+    for match in outcome.matches:
+        by_person.setdefault(match.sha256, set()).add(match.person)
+    assert all(len(people) == 1 for people in by_person.values())
+    # A photo of both that went to the other's folder alone.
+    manifest = json.loads((found / "manifest.json").read_text("utf-8"))
+    [his, *_] = [row for row in manifest if row["person"] == "Barack Obama"]
+    hers = next(row for row in manifest if row["person"] == "Jerry Seinfeld")
+    (found / "manifest.json").write_text(json.dumps([*manifest, his | {"sha256": hers["sha256"]}]), "utf-8")
+    remains = stick.forget("--person", "jerry seinfeld", "--refs", stick.folder / "refs").remains
+    for path in (
+        *("refs/Jerry Seinfeld", "found/PC-ANNA/Jerry Seinfeld", "by hand/Jerry Seinfeld", "face_finder.toml"),
+        *("found/PC-ANNA/manifest.csv", "found/PC-ANNA/manifest.json", "by hand/manifest.json"),
+        *(f"found/PC-ANNA/{his['copy']}", f"found/PC-ANNA/{his['copy']}.xmp"),
+    ):
+        assert str(stick.folder / path) in remains, path
+        assert (stick.folder / path).exists()
+    assert not any("Washington" in path for path in remains)
+    remains = stick.forget("--all", "--refs", stick.folder / "refs").remains
+    for path in ("refs/Barack Obama", "refs/Jerry Seinfeld", "found/PC-ANNA", "by hand"):
+        assert str(stick.folder / path) in remains, path
+
+
+def test_a_page_among_the_copies_goes_too(stick, refs, album):
+    copies = stick.folder / "found"
+    settings = read_settings(
+        ["--refs", str(refs), "--copy", str(copies), "--no-index", "--jobs", "1", str(album)], ROOT
+    )
+    assert report_on(find(settings, NoProgress()), settings, NoProgress()) == copies / "report.html"
+    stick.forget("--person", OBAMA)
+    assert not (copies / "report.html").exists()
+    assert (copies / "manifest.csv").exists()
+
+
+def test_groups_that_were_moved_away_are_asked_for(stick):
+    moved = stick.folder / "my faces"
+    stick.tree.rename(moved)
+    outcome = stick.forget("--person", OBAMA)
+    assert "--groups DIR" in in_words(outcome) and str(stick.tree) in in_words(outcome)
+    assert list(moved.rglob("*.jpg")), "nobody said where"
+    forget(replace(stick.settings("--all", command="forget"), home=stick.folder, groups=moved), lambda question: True)
+    assert list(stick.folder.rglob("*.jpg")) == []
+
+
+def test_a_folder_with_the_persons_name_that_holds_something_else_is_named(stick):
+    folder = stick.folder_of("DSC_0101 left half")
+    (folder / "my own.txt").write_text("mine")
+    assert str(folder) in stick.forget("--person", OBAMA).remains
+    assert [path.name for path in folder.iterdir()] == ["my own.txt"]
+
+
+def test_on_a_write_protected_stick_the_index_on_the_computer_is_meant(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    home = tmp_path / "stick"
+    home.mkdir()
+    own = read_settings(["forget", "--all"], home)
+    assert own.index == home / "index.sqlite"
+    assert not (tmp_path / "cache").exists(), "nothing is made on the computer"
+    (tmp_path / "cache" / "face-finder").mkdir(parents=True)
+    (tmp_path / "cache" / "face-finder" / "index.sqlite").touch()
+    assert read_settings(["forget", "--all"], home).index == tmp_path / "cache" / "face-finder" / "index.sqlite"

@@ -53,7 +53,7 @@ class Collector:
         """Raises DestinationError when it cannot be written to, or another program's manifest lies there."""
         self.destination = destination
         _check_folder(destination)
-        self._rows = _read_manifest(destination)
+        self._rows = read_manifest(destination)
 
     def missing(self, matches: Sequence[PhotoMatch]) -> list[PhotoMatch]:
         """The matches whose copy does not lie in the destination yet."""
@@ -188,8 +188,8 @@ def _check_folder(destination: Path) -> None:
         raise _destination_error(destination, OSError(errno.EROFS, os.strerror(errno.EROFS)))
 
 
-def _read_manifest(destination: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """(person, verdict, SHA-256) -> row."""
+def read_manifest(destination: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """(person, verdict, SHA-256) -> row (see COLUMNS). Raises DestinationError for what is no manifest of ours."""
     path = destination / "manifest.json"
     try:
         # A manifest from before videos does not say when somebody is in view.

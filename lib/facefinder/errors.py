@@ -46,6 +46,14 @@ class IndexFileError(FaceFinderError):
     exit_code = 7
 
 
+class IndexInUse(IndexFileError):
+    """Another run has the index open."""
+
+
+class ForeignFile(IndexFileError):
+    """What lies where the index should is another program's file."""
+
+
 class WorkerError(FaceFinderError):
     """The worker processes die, whatever they are given."""
 

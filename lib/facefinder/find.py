@@ -30,7 +30,7 @@ from facefinder.review.read import Reading, read_if_ours
 from facefinder.review.word import History, Said, same_name
 from facefinder.scan import ScanReport, scan
 from facefinder.settings import Settings
-from facefinder.storage.database import encrypt, is_plain, is_there
+from facefinder.storage.database import encrypt, is_plain, is_there, sweep
 from facefinder.storage.passphrase import passphrase_of
 from facefinder.storage.quarantine import Quarantine
 from facefinder.tags.named import NamedPeople, named_people
@@ -142,9 +142,11 @@ def find(settings: Settings, progress: Progress) -> Outcome:
     return Outcome(*found, shares=shares)
 
 
-def open_index(settings: Settings, spec: AnalyzerSpec) -> Index:
+def open_index(settings: Settings, spec: AnalyzerSpec | None) -> Index:
     """The index of this computer's run. Raises IndexFileError."""
-    index = Index(settings.index, spec.key, platform.node(), _passphrase(settings))
+    index = Index(settings.index, spec.key if spec else None, platform.node(), _passphrase(settings))
+    if settings.index:
+        sweep(settings.index)
     if settings.retry_failed:
         Quarantine(index).clear()
     return index
@@ -270,12 +272,18 @@ def places_to_search(settings: Settings) -> list[Path]:
             raise PlacesError(f"{place} does not answer. Is it on another computer that is off, or a failing disk?")
         if not is_there:
             raise PlacesError(f"There is no {place}. Is the disk plugged in, and the name spelled right?")
-        if settings.copy and place.resolve().is_relative_to(settings.copy.resolve()):
+    check_destination(settings.copy, settings.places)
+    return outermost(settings.places)
+
+
+def check_destination(destination: Path | None, places: Sequence[Path]) -> None:
+    """Raise DestinationError for copies among the originals, where names for other programs would lie, too."""
+    for place in places if destination else ():
+        if destination and place.resolve().is_relative_to(destination.resolve()):
             raise DestinationError(
-                f"The copies would go to {settings.copy}, and {place} lies in it: photos are not searched among their "
+                f"The copies would go to {destination}, and {place} lies in it: photos are not searched among their "
                 "own copies. Name another folder with --copy."
             )
-    return outermost(settings.places)
 
 
 def rules_of(settings: Settings, places: Sequence[Path]) -> Rules:

@@ -169,6 +169,7 @@ def forget_parser() -> Parser:
     what.add_argument("--computer", action="append", default=[], metavar="NAME", help="what was seen only there")
     group.add_argument("--yes", action="store_true", help="do not ask")
     group.add_argument("--refs", type=path_of, metavar="DIR", help="where that person's reference photos are")
+    _add_refs_from_tags(group)
     _add_how(parser)
     memory = parser.add_argument_group("what is remembered")
     _add_groups(memory)

@@ -16,7 +16,7 @@ import numpy as np
 from facefinder.collect import Collector, CopyReport
 from facefinder.errors import UsageError
 from facefinder.faces.analyzer import AnalyzerSpec
-from facefinder.find import model_limits, open_index, places_to_search, rules_of, spec_of
+from facefinder.find import check_destination, model_limits, open_index, places_to_search, rules_of, spec_of
 from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
@@ -117,6 +117,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     spec = spec_of(settings)
     limits = model_limits(settings)
     with open_index(settings, spec) as index:
+        check_destination(settings.copy, piles(index))
         history = History(index)
         outcome = GroupsOutcome(read_back(index, settings.groups_folder), limits.told_in(settings.measure))
         if asked.undo:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +49,20 @@ class StoredFaces:
 class Index:
     """The open index. One process at a time has it; every method raises IndexFileError when the file fails."""
 
-    def __init__(self, path: Path | None, analyzer: str, computer: str, passphrase: str | None = None):
+    def __init__(self, path: Path | None, analyzer: str | None, computer: str, passphrase: str | None = None):
         """Open or create the index at `path` (None: in memory, forgotten afterwards).
 
-        analyzer: the key of the models and settings whose rows are read and written. computer: its name. passphrase:
-        of an encrypted index.
+        analyzer: the key of the models and settings whose rows are read and written; None for one that use() names.
+        computer: its name. passphrase: of an encrypted index.
         """
         self._computer = computer
         self._database = Database(path, passphrase)
+        self._analyzer = 0
         try:
             self.rows("BEGIN")
-            self.rows("INSERT OR IGNORE INTO analyzer (key) VALUES (?)", (analyzer,))
-            [(self._analyzer,)] = self.rows("SELECT id FROM analyzer WHERE key = ?", (analyzer,))
+            if analyzer is not None:
+                self.rows("INSERT OR IGNORE INTO analyzer (key) VALUES (?)", (analyzer,))
+                [(self._analyzer,)] = self.rows("SELECT id FROM analyzer WHERE key = ?", (analyzer,))
             self.begin_run()
         except IndexFileError:
             with suppress(IndexFileError):
@@ -73,6 +75,14 @@ class Index:
         """The row number of the analyzer whose faces are read and written."""
         return int(self._analyzer)
 
+    def analyzers(self) -> dict[int, str]:
+        """Row number -> key, of all whose faces are in here."""
+        return dict(self.rows("SELECT id, key FROM analyzer"))
+
+    def use(self, analyzer: int) -> None:
+        """Read and write the faces of the analyzer with this row number."""
+        self._analyzer = analyzer
+
     @property
     def computer(self) -> str:
         """This computer's name."""
@@ -81,6 +91,20 @@ class Index:
     def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
         """Run one SQL statement, for the rooms that keep tables of their own in this file. Raises IndexFileError."""
         return self._database.rows(statement, values)
+
+    def rewritten(self, path: Path, change: Callable[["Index"], None]) -> None:
+        """Write a copy into `path`, changed, without a trace of what it was before. It needs as much room again."""
+        self.rows("COMMIT")
+        try:
+            self._database.copy_to(path)
+        finally:
+            self.rows("BEGIN")
+        with Index(path, None, self._computer, self._database.passphrase) as copy:
+            change(copy)
+            copy.rows("COMMIT")
+            copy.rows("VACUUM")
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
 
     def __enter__(self) -> Self:
         return self

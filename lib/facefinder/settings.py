@@ -143,8 +143,13 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
     notes = []
     if given.tag and not given.copy:
         notes.append("--tag writes names beside copies only. To make copies, add:  --copy FOLDER")
-    if given.index is None and not _can_write(home / "index.sqlite"):
-        index = platformdirs.user_cache_path("face-finder", appauthor=False, ensure_exists=True) / "index.sqlite"
+    in_cache = platformdirs.user_cache_path("face-finder", appauthor=False) / "index.sqlite"
+    if command == "forget":
+        if given.index is None and in_cache.exists() and not (home / "index.sqlite").exists():
+            index = in_cache  # of a stick that is write-protected
+    elif given.index is None and not _can_write(home / "index.sqlite"):
+        index = in_cache
+        index.parent.mkdir(parents=True, exist_ok=True)
         notes.append(f"{home} cannot be written to. What is found out about the photos is kept in\n  {index}")
         if not arguments and given.copy.is_relative_to(home):
             given.copy = None

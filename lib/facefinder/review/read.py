@@ -55,7 +55,7 @@ def read_back(index: Index, folder: Path) -> Reading:
     """
     reading = Reading()
     written = index.rows("SELECT mark, complete FROM tree ORDER BY mark DESC LIMIT 1")
-    mark = _read_mark(folder)
+    mark = mark_of(folder)
     files = _files(folder)
     if mark and (not written or mark != (index_name(index), written[0][0])):
         raise DestinationError(
@@ -134,7 +134,8 @@ def read_if_ours(index: Index, folder: Path) -> Reading:
         return Reading(notes=[str(error)])
 
 
-def _read_mark(folder: Path) -> tuple[str, int] | None:
+def mark_of(folder: Path) -> tuple[str, int] | None:
+    """The name of the index that wrote a groups folder, and its number; None if that is none."""
     try:
         found = _MARK.search((folder / HELP).read_text("utf-8", "replace"))
     except (FileNotFoundError, NotADirectoryError):

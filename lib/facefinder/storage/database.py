@@ -6,11 +6,11 @@ The encrypted one is SQLCipher: SQLite of which each page, of the journal too, i
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from facefinder.errors import IndexFileError
+from facefinder.errors import ForeignFile, IndexFileError, IndexInUse
 from facefinder.storage.schema import ADDITIONS, APPLICATION, SCHEMA, VERSION
 
 LOCK_SECONDS = 5.0  # how long to wait for another run that is about to end
@@ -35,16 +35,34 @@ def is_there(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
+def part_of(path: Path) -> Path:
+    """Where the file is written that is to take the place of the index at `path`."""
+    return path.with_name(f"{path.name}.part")
+
+
+def beside(path: Path) -> list[Path]:
+    """What may lie beside the index at `path` and holds the same: journals, and what a killed run left."""
+    part = part_of(path)
+    return [path.with_name(f"{path.name}-journal"), part, part.with_name(f"{part.name}-journal")]
+
+
+def sweep(path: Path) -> None:
+    """Remove what a killed run left beside the index at `path`, which this run has open."""
+    with suppress(OSError):  # on a write-protected stick there is nothing to be done
+        for left in beside(path)[1:]:
+            left.unlink(missing_ok=True)
+
+
 def encrypt(path: Path, passphrase: str) -> None:
     """Put an encrypted index in the place of the plain one at `path`. It needs as much room again.
 
     Raises IndexFileError; the plain one is then as it was.
     """
     Database(path).close()  # it is ours, whole, and of this version
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     sqlcipher = _sqlcipher()
     try:
-        part.unlink(missing_ok=True)
+        sweep(path)
         with closing(sqlcipher.connect(path, isolation_level=None, timeout=LOCK_SECONDS)) as plain:
             for statement in ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE", "COMMIT"):
                 plain.execute(statement)
@@ -57,7 +75,7 @@ def encrypt(path: Path, passphrase: str) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except (sqlcipher.Error, OSError) as error:
-        part.unlink(missing_ok=True)
+        sweep(path)
         raise IndexFileError(
             f"The index {path} could not be encrypted, and is as it was: {error}. That needs as much room again; is "
             "the stick full?"
@@ -107,7 +125,7 @@ class Database:
         [(application,)], [(version,)] = self.rows("PRAGMA application_id"), self.rows("PRAGMA user_version")
         is_new = not self.rows("SELECT 1 FROM sqlite_master LIMIT 1")
         if not is_new and application != APPLICATION:
-            raise IndexFileError(f"{self._path} is another program's file. Name another place with --index FILE.")
+            raise ForeignFile(f"{self._path} is another program's file. Name another place with --index FILE.")
         if not is_new and not 1 <= version <= VERSION:
             raise IndexFileError(f"The index {self._path} was written by another version of this program. {_MOVE_AWAY}")
         self.rows("COMMIT")
@@ -144,6 +162,15 @@ class Database:
         except self._error as error:
             raise self._failure(error) from error
 
+    @property
+    def passphrase(self) -> str | None:
+        """Of an encrypted file."""
+        return self._passphrase
+
+    def copy_to(self, path: Path) -> None:
+        """Write all that is committed into a new file, encrypted as this one is."""
+        self.rows("VACUUM INTO ?", (os.fspath(path),))
+
     def close(self) -> None:
         """Keep what is done, and close. Raises IndexFileError."""
         try:
@@ -163,7 +190,7 @@ class Database:
         if reason in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             return IndexFileError(f"The index {self._path} is damaged, or is no index ({error}). {_MOVE_AWAY}")
         if reason == sqlite3.SQLITE_BUSY:
-            return IndexFileError(
+            return IndexInUse(
                 f"The index {self._path} is in use: is this program running twice, or its page still open in a "
                 "browser? Wait until the other one is done, or name another index with --index FILE."
             )

@@ -1,21 +1,13 @@
-"""What the index holds of some photos, of a person or of a computer -> out of it, and out of the bytes of its file."""
+"""What the index holds of some photos, of a person or of a computer -> out of it."""
 
-import os
 import re
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
-from facefinder.errors import IndexFileError
 from facefinder.index import Index
 from facefinder.review.word import History, same_name
 
 SOMEBODY = "somebody"  # stands in the history for a name that is forgotten
 PARTS_OF_STEPS = ("word", "naming", "joining", "aside")
-
-
-def begin_erasing(index: Index) -> None:
-    """What is deleted from here on is overwritten in the file at once."""
-    index.rows("PRAGMA secure_delete = ON")
 
 
 def faces_of(index: Index, contents: Iterable[int]) -> set[int]:
@@ -90,33 +82,3 @@ def erase_computer(index: Index, computer: str) -> None:
     index.rows("DELETE FROM search WHERE run IN (SELECT id FROM run WHERE computer = ?)", (computer,))
     for table in ("place", "pile", "quarantine", "run"):
         index.rows(f"DELETE FROM {table} WHERE computer = ?", (computer,))
-
-
-def end_erasing(index: Index, path: Path) -> Path:
-    """Write what is left into a new file beside the index, which knows nothing of before; returns it.
-
-    The old file keeps what was deleted in earlier runs in its free places. The new one has to be put into its place
-    once the index is closed. It needs as much room again. Raises IndexFileError.
-    """
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    index.rows("COMMIT")
-    try:
-        index.rows("VACUUM INTO ?", (os.fspath(part),))
-    except IndexFileError:
-        part.unlink(missing_ok=True)
-        raise
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    return part
-
-
-def put_in_place(part: Path, path: Path) -> None:
-    """Put what end_erasing() wrote into the place of the index, which is closed. Raises IndexFileError."""
-    try:
-        os.replace(part, path)
-    except OSError as error:
-        raise IndexFileError(
-            f"What was to be forgotten is deleted, but the file {path} could not be exchanged for one without traces: "
-            f"{error.strerror}. Start the same command again."
-        ) from error
