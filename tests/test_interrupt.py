@@ -60,7 +60,8 @@ class Run:
             text=True,
         )
         os.close(other_side)
-        self._reader = threading.Thread(target=self._read)
+        # A daemon: where a test fails, the rest is not to wait for it for ever.
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
@@ -79,7 +80,7 @@ class Run:
     def end(self, seconds: float) -> tuple[str, str]:
         """Wait for its end; returns its output and its messages, with the bar's states between carriage returns."""
         output, _ = self.process.communicate(timeout=seconds)
-        self._reader.join()
+        self._reader.join(seconds)
         return output, self._shown.decode().replace("\r\n", "\n")
 
     def living(self) -> dict[int, str]:

@@ -12,7 +12,8 @@ from PIL import Image
 import face_finder
 from facefinder.faces.analyzer import Face
 from facefinder.find import Outcome, find
-from facefinder.match import NEAREST_MARGIN, Limits, Verdict, match
+from facefinder.index import Content
+from facefinder.match import NEAREST_MARGIN, Limits, PhotoMatch, Sighting, Verdict, match
 from facefinder.people import Person, make_person
 from facefinder.progress import NoProgress
 from facefinder.settings import read_settings
@@ -71,6 +72,23 @@ def test_a_face_that_looks_more_like_a_rejected_one_is_not_sure_and_a_maybe_is_n
     assert [found.verdict for found in match(herself[None], [mom], limits)] == [Verdict.SURE]
     confirmed = np.array([[1]], np.int8)
     assert [found.verdict for found in match(near[None], [mom], limits, confirmed)] == [Verdict.SURE]
+
+
+def test_of_each_match_it_is_known_from_which_threshold_on_it_is_taken():
+    rejected = direction(0.6, 0, 0.8, 0)
+    mom = replace(MOM, rejected=(rejected,))
+    plain, alike = direction(0.7, 0.7, 0.1, 0), direction(0.75, 0, 0.66, 0)
+    said = np.array([[0], [0], [1]], np.int8)
+    found = match(np.stack([plain, alike, alike]), [mom], Limits(0.46, 0.58), said)
+    assert [one.taken_from for one in found] == [found[0].distance, None, 0.0]
+    sightings = [Sighting(one.verdict, one.distance, (0, 0, 9, 9), taken_from=one.taken_from) for one in found]
+
+    def taken_from(*seen: Sighting) -> float | None:
+        return PhotoMatch.of("Mom", Content(b"x" * 32, 1), ["/a.jpg"], seen).taken_from
+
+    assert taken_from(sightings[1]) is None
+    assert taken_from(*sightings[:2]) == found[0].distance
+    assert taken_from(*sightings) == 0
 
 
 def test_one_reference_alone_recognises_only_what_is_nearer_by_the_margin():

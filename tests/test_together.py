@@ -1,5 +1,7 @@
 """Photos of several people together, and of one without another."""
 
+from dataclasses import replace
+
 from facefinder.match import PhotoMatch, Verdict
 from facefinder.together import narrow
 
@@ -7,7 +9,8 @@ SURE, MAYBE = Verdict.SURE, Verdict.MAYBE
 
 
 def match(photo: str, person: str, verdict: Verdict = SURE, distance: float = 0.3) -> PhotoMatch:
-    return PhotoMatch(person, f"/{photo}.jpg", (), photo, 1, distance, verdict, (0, 0, 1, 1), None)
+    where = (f"/{photo}.jpg", (), photo)
+    return PhotoMatch(person, *where, 1, distance, verdict, (0, 0, 1, 1), None, taken_from=distance)
 
 
 def told(matches: list[PhotoMatch]) -> set[tuple[str, str, Verdict]]:
@@ -40,3 +43,11 @@ def test_together_is_one_match_for_a_photo_and_as_sure_as_the_least_sure_of_them
 def test_without_leaves_out_who_is_surely_there_and_doubts_who_may_be():
     found = narrow(MATCHES, ["Mom"], together=False, without=["Dad"])
     assert told(found) == {("alone", "Mom", SURE), ("perhaps", "Mom", MAYBE)}
+
+
+def test_together_a_threshold_takes_the_photo_once_it_takes_everybody():
+    both = [match("both", "Mom", SURE, 0.2), match("both", "Dad", MAYBE, 0.5)]
+    [found] = narrow(both, ["Mom", "Dad"], True, [])
+    assert found.taken_from == 0.5
+    [found] = narrow([both[0], replace(both[1], taken_from=None)], ["Mom", "Dad"], True, [])
+    assert found.taken_from is None, "one of them only looks like somebody who was ruled out"

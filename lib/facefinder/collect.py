@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import sys
@@ -286,4 +287,5 @@ def _destination_error(destination: Path, error: OSError) -> DestinationError:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    """Rounded up: with so much it is enough."""
+    return f"{math.ceil(count / 1e8) / 10:.1f} GB" if count >= 1e9 else f"{math.ceil(count / 1e6)} MB"

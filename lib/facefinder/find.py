@@ -48,7 +48,8 @@ class Outcome:
     reading: what the user did in the groups folder before. further: photos a little beyond the limits; no matches.
     not_searched: what the walk passed over, and why. named: who was looked for by names in the photos' XMP.
     report: where the page to look at lies, or why there is none; None where none was written.
-    shares: what share of somebody's photos was surely found, of those of whom that can be said.
+    shares: what share of somebody's photos was surely found, of those of whom that can be said. not_written: why the
+    copies could not be made, or not all; to be raised once all else is said.
     """
 
     people: list[Person]
@@ -65,6 +66,7 @@ class Outcome:
     named: NamedPeople = field(default_factory=NamedPeople)
     report: Path | str | None = None
     shares: dict[str, Estimate] = field(default_factory=dict)
+    not_written: DestinationError | None = None
 
     @property
     def failures(self) -> bool:
@@ -118,28 +120,36 @@ def find(settings: Settings, progress: Progress) -> Outcome:
             named = named.only(wanted if settings.people else names)
             people = everybody(named.people)
             _check_names(wanted, people, of_groups, said, names)
-        looser = find_matches(index, people, replace(limits, maybe=limits.maybe * FURTHER), said)
+        usual = model_limits(settings).maybe
+        matches, further = matches_within(index, people, limits, said, max(limits.maybe, usual) * FURTHER)
     shares = {}
     if not settings.together and not settings.without:
-        shares = estimates(people, looser, limits, limits.maybe * FURTHER, model_limits(settings).maybe)
-    matches = [found for found in looser if found.verdict is Verdict.SURE or found.distance <= limits.maybe]
-    further = [found for found in looser if found.verdict is Verdict.MAYBE and found.distance > limits.maybe]
+        a_little = limits.maybe * FURTHER
+        looser = [*matches, *(found for found in further if found.distance <= a_little)]
+        shares = estimates(people, looser, limits, a_little, usual)
     matches, further = ([found.told_in(settings.measure) for found in those] for those in (matches, further))
     left_out = [of_groups[name].name if name in of_groups else name for name in settings.without]
     without = [person.name for person in people if any(same_name(person.name, name) for name in left_out)]
     people = [person for person in people if person.name not in without]
     on_photos = matches
-    matches = narrow(matches, [person.name for person in people], settings.together, without)
-    further = [] if settings.together or without else further
+    names = [person.name for person in people]
+    looser = narrow([*matches, *further], names, settings.together, without)
+    matches = narrow(matches, names, settings.together, without)
+    within = {(found.person, found.sha256) for found in matches}
+    further = [found for found in looser if (found.person, found.sha256) not in within]
     to_copy = len(collector.missing(matches)) if collector else len(matches)
-    copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
-    if collector and copies and settings.tag:
-        collector.tag(on_photos, copies)
+    copies, not_written = None, None
+    try:
+        copies = collector.copy(matches, progress) if collector and not settings.dry_run else None
+        if collector and copies and settings.tag:
+            collector.tag(on_photos, copies)
+    except DestinationError as error:
+        not_written = error
     report.miss(watch.gone())
     seconds = time.monotonic() - started
     limits = limits.told_in(settings.measure)
     found = (people, matches, places, limits, report, copies, to_copy, seconds, reading, further, not_searched, named)
-    return Outcome(*found, shares=shares)
+    return Outcome(*found, shares=shares, not_written=not_written)
 
 
 def open_index(settings: Settings, spec: AnalyzerSpec | None) -> Index:
@@ -214,22 +224,37 @@ def find_matches(index: Index, people: Sequence[Person], limits: Limits, said: S
 
     said: the user's word, which is stronger than any distance.
     """
-    said = said or Said()
+    return matches_within(index, people, limits, said or Said(), limits.maybe)[0]
+
+
+def matches_within(
+    index: Index, people: Sequence[Person], limits: Limits, said: Said, loosest: float
+) -> tuple[list[PhotoMatch], list[PhotoMatch]]:
+    """The same; and in the same order those that only a looser limit would take, up to `loosest`."""
     numbers = [said.person_called(person.name) for person in people]
     sightings: dict[tuple[int, int], list[Sighting]] = defaultdict(list)
     for stored in index.faces_seen():
         word = verdicts_on(said, numbers, stored.contents, stored.boxes)
-        for found in match(stored.vectors, people, limits, word):
+        for found in match(stored.vectors, people, replace(limits, maybe=loosest), word):
             box, times = (tuple(columns[found.face].tolist()) for columns in (stored.boxes, stored.times))
-            sighting = Sighting(found.verdict, found.distance, box, times)
+            sighting = Sighting(found.verdict, found.distance, box, times, found.taken_from)
             sightings[int(stored.contents[found.face]), found.person].append(sighting)
-    matches = [
-        PhotoMatch.of(
-            people[person].name, index.content(number), index.places_seen(number), seen, index.modified_ns(number)
-        )
-        for (number, person), seen in sightings.items()
-    ]
-    return sorted(matches, key=lambda found: (found.person, found.distance, found.source))
+    matches, further = [], []
+    for (number, person), seen in sightings.items():
+        near = [face for face in seen if face.verdict is Verdict.SURE or face.distance <= limits.maybe]
+        of_photo = (people[person].name, index.content(number), index.places_seen(number))
+        whole = PhotoMatch.of(*of_photo, seen, index.modified_ns(number))
+        if near:  # of a video only those moments, but what a looser threshold does depends on all
+            matches.append(replace(PhotoMatch.of(*of_photo, near, whole.modified_ns), taken_from=whole.taken_from))
+        else:
+            further.append(whole)
+    matches.sort(key=_by_person)
+    further.sort(key=_by_person)
+    return matches, further
+
+
+def _by_person(found: PhotoMatch) -> tuple[str, float, str]:
+    return found.person, found.distance, found.source
 
 
 def limits_of(settings: Settings) -> Limits:

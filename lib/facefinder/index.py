@@ -119,18 +119,24 @@ class Index:
     def begin_run(self) -> None:
         """From here on "seen in this run" means: seen after this call."""
         run = (self._computer, time.time())
+        self._seen, self._searching = "run", False
         [(self._run,)] = self.rows("INSERT INTO run (computer, started) VALUES (?, ?) RETURNING id", run)
 
     def begin_search(self) -> None:
         """Begin a run that back_to_last_search() finds again."""
         self.begin_run()
+        self._searching = True
         self.rows("INSERT INTO search VALUES (?)", (self._run,))
 
     def back_to_last_search(self) -> bool:
-        """From here on "seen in this run" means: seen in the last search on this computer. False: there is none."""
+        """From here on "seen in this run" means: seen in the last search on this computer. False: there is none.
+
+        Whatever other runs have seen since.
+        """
         search = "SELECT max(run) FROM search JOIN run ON run.id = run WHERE computer = ?"
         [(run,)] = self.rows(search, (self._computer,))
-        self._run = run or self._run
+        if run is not None:
+            self._run, self._seen = run, "search"
         return run is not None
 
     def see_again(self, file: FoundFile) -> bool:
@@ -142,8 +148,9 @@ class Index:
             (self._computer, path, file.bytes, file.modified_ns, self._analyzer),
         )
         if found:
-            seen = (self._run, self._computer, path)
-            self.rows("UPDATE place SET run = ? WHERE computer = ? AND path = ?", seen)
+            seen = (self._run, self._searching, self._computer, path)
+            update = "UPDATE place SET run = ?1, search = iif(?2, ?1, search) WHERE computer = ?3 AND path = ?4"
+            self.rows(update, seen)
         return bool(found)
 
     def analysed_of_size(self, size: int) -> frozenset[bytes]:
@@ -176,9 +183,14 @@ class Index:
 
     def add_place(self, file: FoundFile, sha256: bytes) -> None:
         """Store that a content was seen at a path in this run; commits when it is time."""
+        search = self._run if self._searching else None
         self.rows(
-            "INSERT OR REPLACE INTO place SELECT ?, ?, ?, ?, id, ? FROM content WHERE sha256 = ?",
-            (self._computer, os.fsencode(file.path), file.bytes, file.modified_ns, self._run, sha256),
+            "INSERT INTO place (computer, path, bytes, modified_ns, content, run, search) "
+            "SELECT ?, ?, ?, ?, id, ?, ? FROM content WHERE sha256 = ? ON CONFLICT (computer, path) DO UPDATE SET "
+            "bytes = excluded.bytes, modified_ns = excluded.modified_ns, run = excluded.run, "
+            "content = excluded.content, "
+            "search = coalesce(excluded.search, iif(content = excluded.content, search, NULL))",
+            (self._computer, os.fsencode(file.path), file.bytes, file.modified_ns, self._run, search, sha256),
         )
         if time.monotonic() - self._committed > COMMIT_SECONDS:
             self.commit()
@@ -192,7 +204,7 @@ class Index:
     def faces_at(self, path: str) -> list[Face]:
         """The faces of the content seen at `path` in this run, in the analyzer's order."""
         here = (self._computer, os.fsencode(path), self._run)
-        rows = self.rows("SELECT content FROM place WHERE computer = ? AND path = ? AND run = ?", here)
+        rows = self.rows(f"SELECT content FROM place WHERE computer = ? AND path = ? AND {self._seen} = ?", here)
         return [face for (content,) in rows for face in self.faces_of(content)]
 
     def faces_of(self, content: int) -> list[Face]:
@@ -209,7 +221,7 @@ class Index:
         chunks = self._database.chunks(
             "SELECT face.id, face.content, x, y, width, height, vector, moment, seen_from, seen_until FROM face "
             "WHERE analyzer = ? AND face.content IN "
-            "(SELECT content FROM place WHERE run = ?) ORDER BY face.content, face.id",
+            f"(SELECT content FROM place WHERE {self._seen} = ?) ORDER BY face.content, face.id",
             (self._analyzer, self._run),
             CHUNK,
         )
@@ -229,7 +241,8 @@ class Index:
 
     def places_seen(self, number: int) -> list[str]:
         """The paths at which a content was seen in this run, in order."""
-        rows = self.rows("SELECT path FROM place WHERE run = ? AND content = ? ORDER BY path", (self._run, number))
+        seen = f"SELECT path FROM place WHERE {self._seen} = ? AND content = ? ORDER BY path"
+        rows = self.rows(seen, (self._run, number))
         return [os.fsdecode(path) for (path,) in rows]
 
     def modified_ns(self, number: int) -> int | None:
@@ -245,7 +258,7 @@ class Index:
         """(path, reason) of each file seen in this run that the analyzer could not read."""
         rows = self.rows(
             "SELECT path, problem FROM place JOIN analysis USING (content) "
-            "WHERE run = ? AND analyzer = ? AND problem IS NOT NULL ORDER BY path",
+            f"WHERE {self._seen} = ? AND analyzer = ? AND problem IS NOT NULL ORDER BY path",
             (self._run, self._analyzer),
         )
         return [(os.fsdecode(path), problem) for path, problem in rows]

@@ -77,12 +77,16 @@ def look_alikes(
 
 @dataclass(frozen=True)
 class FaceMatch:
-    """A face that is, or may be, a person. face, person: their positions in what was compared."""
+    """A face that is, or may be, a person. face, person: their positions in what was compared.
+
+    taken_from: the strictest threshold that takes it for sure; 0 by the user's word, None for a look-alike: none does.
+    """
 
     face: int
     person: int
     distance: float
     verdict: Verdict
+    taken_from: float | None
 
 
 def match(
@@ -104,18 +108,24 @@ def match(
         if alike[face, person] and not confirmed:
             verdict = Verdict.MAYBE if verdict is Verdict.SURE else None
         if verdict:
-            matches.append(FaceMatch(face, int(person), float(found[face, person]), verdict))
+            distance = float(found[face, person])
+            taken_from = 0.0 if confirmed else None if alike[face, person] else distance
+            matches.append(FaceMatch(face, int(person), distance, verdict, taken_from))
     return matches
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A face of a photo that is, or may be, a person. times: moment, seen from, seen until (see Face); NaN for none."""
+    """A face of a photo that is, or may be, a person. times: moment, seen from, seen until (see Face); NaN for none.
+
+    taken_from: as in FaceMatch.
+    """
 
     verdict: Verdict
     distance: float
     box: tuple[float, float, float, float]
     times: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    taken_from: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,7 @@ class PhotoMatch:
     source: the first path it was seen at; also_at: the others. sha256: hex. box: left, top, width, height in pixels
     of the upright photo, which measures width x height (None if that is not known). moment: as in Face. appearances: in
     a video, from and until when the person is in view, seconds, in order. modified_ns: the file's own time of change.
+    taken_from: the strictest threshold with which the photo surely shows the person; 0 by the user's word, or None.
     """
 
     person: str
@@ -141,6 +152,7 @@ class PhotoMatch:
     moment: float | None = None
     appearances: tuple[tuple[float, float], ...] = ()
     modified_ns: int | None = None
+    taken_from: float | None = None
 
     @classmethod
     def of(
@@ -170,6 +182,7 @@ class PhotoMatch:
             None if math.isnan(best.times[0]) else best.times[0],
             tuple(sorted((first, last) for first, last in seen if not math.isnan(first))),
             modified_ns,
+            min((face.taken_from for face in sightings if face.taken_from is not None), default=None),
         )
 
     @property
@@ -181,7 +194,8 @@ class PhotoMatch:
 
     def told_in(self, measure: Measure) -> Self:
         """The same match with its distance in another measure, to be told to the user."""
-        return replace(self, distance=measure.of_cosine(self.distance))
+        taken_from = None if self.taken_from is None else measure.of_cosine(self.taken_from)
+        return replace(self, distance=measure.of_cosine(self.distance), taken_from=taken_from)
 
 
 def clock(seconds: float) -> str:

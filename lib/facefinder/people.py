@@ -20,10 +20,14 @@ SMALLEST_REFERENCE = 40
 
 @dataclass(frozen=True)
 class Reference:
-    """A good reference photo and the face in it, or one of them (see Rule)."""
+    """A good reference photo and the face in it, or one of them (see Rule).
+
+    path: "" for a face that the user confirmed in a photo that lies nowhere now; sha256: of such a photo.
+    """
 
     path: str
     face: Face
+    sha256: bytes | None = None
 
 
 @dataclass(frozen=True)

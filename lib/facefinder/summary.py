@@ -49,7 +49,7 @@ def as_json(outcome: Outcome, settings: Settings) -> str:
             "people": [
                 {
                     "name": person.name,
-                    "references": [reference.path for reference in person.references],
+                    "references": [reference.path for reference in person.references if reference.path],
                     "reference_problems": person.problems,
                 }
                 for person in outcome.people
@@ -144,6 +144,8 @@ def copies_made(outcome: Outcome | GroupsOutcome, settings: Settings) -> list[st
         ]
     if settings.dry_run and settings.copy:
         return [f"{count(outcome.to_copy, 'photo')} would be copied to {settings.copy}. Nothing was copied."]
+    if settings.copy:
+        return []  # why not is said elsewhere
     return ["Nothing was copied. To copy these photos, add:  --copy FOLDER"]
 
 

@@ -26,6 +26,8 @@ def narrow(
             continue
         if together and wanted:
             farthest = max(wanted, key=lambda match: (match.verdict is Verdict.MAYBE, match.distance))
-            wanted = [replace(farthest, person=" and ".join(people))]
+            taken = [match.taken_from for match in wanted if match.taken_from is not None]
+            taken_from = max(taken) if len(taken) == len(wanted) else None
+            wanted = [replace(farthest, person=" and ".join(people), taken_from=taken_from)]
         kept += [replace(match, verdict=Verdict.MAYBE) if others else match for match in wanted]
     return sorted(kept, key=lambda found: (found.person, found.distance, found.source))

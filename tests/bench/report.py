@@ -104,7 +104,7 @@ def found(folder: Path, count: int) -> Outcome:
             # A little to the side, so that each picture is one of its own.
             box = (left + number // len(faces), *rest)
             places = index.places_seen(content)
-            seen = Sighting(verdict, distance, box)
+            seen = Sighting(verdict, distance, box, taken_from=distance)
             matches.append(PhotoMatch.of("Mom", index.content(content), places, [seen]))
         face = index.faces_at(matches[0].source)[0]
         person = Person("Mom", (Reference(matches[0].source, face),), face.vector, ())

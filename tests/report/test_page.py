@@ -1,18 +1,26 @@
 """A user looks at the page in a real browser, on a desktop and on a phone, without a network or the program."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+import face_finder
+from facefinder.find import find
+from facefinder.groups import groups
 from facefinder.match import Verdict
 from facefinder.media.rules import Reason
 from facefinder.pages.language import Texts
+from facefinder.progress import NoProgress
 from facefinder.report.page import Card, Report, Run, Section, in_html
 from facefinder.report.runs import OWN
+from facefinder.report.write import report_on
+from facefinder.settings import read_settings
 from tests.browser import complaints, fits, look, requested
 
 TWO_FRAMES = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
@@ -101,6 +109,91 @@ def test_the_slider_shows_what_a_search_with_that_threshold_takes(browser, outco
     browser.execute_async_script(TWO_FRAMES)
     assert slider.get_attribute("value") == start
     assert "trying" not in browser.find_element(By.TAG_NAME, "body").get_attribute("class")
+
+
+def slide(browser, threshold: float) -> list[str]:
+    """Move the slider there; what it says is taken, with each photo as often as people are found on it."""
+    script = """const slider = document.getElementById('threshold');
+    slider.value = arguments[0]; slider.dispatchEvent(new Event('input'));"""
+    browser.execute_script(script, threshold)
+    browser.execute_async_script(TWO_FRAMES)
+    names = "return [...document.querySelectorAll('.card.taken .file')].map((file) => file.textContent)"
+    return sorted(browser.execute_script(names))
+
+
+def test_the_slider_knows_the_users_word(browser, stick, album):
+    """Faces that the user named are taken by any threshold, however strict."""
+    words = ["--index", stick.folder / "index.sqlite", "--groups", stick.folder / "groups", "--jobs", "1"]
+
+    def groups_of(*more: object) -> None:
+        groups(read_settings(["groups", *map(str, [*more, *words])], face_finder.HOME), NoProgress())
+
+    groups_of(album)
+    [folder] = (stick.folder / "groups").glob("0002 *")
+    folder.rename(folder.with_name("Jerry"))
+    groups_of()
+    settings = replace(stick.settings("--person", "Jerry"), from_refs=False, groups=stick.folder / "groups")
+    outcome = find(settings, NoProgress())
+    report_on(outcome, settings, NoProgress())
+    browser.get(stick.page.as_uri())
+    assert len(outcome.matches) >= 7
+    for threshold in (0.05, 0.2, 0.46, 0.6):
+        distance = {"threshold": threshold}
+        really = find(replace(settings, **distance), NoProgress())
+        assert slide(browser, threshold) == sorted(Path(match.source).name for match in really.matches), threshold
+    assert "by your word" in browser.find_element(By.ID, "main").text
+
+
+@pytest.mark.parametrize("words", [["--together"], ["--threshold", "0.12"], ["--distance", "angular"]])
+def test_the_slider_agrees_with_a_search_whatever_else_was_asked_for(browser, stick, album, words, tmp_path):
+    pair = tmp_path / "pair"
+    pair.mkdir()
+    names = ("DSC_0101 left half.jpg", "glasses.jpg", "monologue.jpg")
+    left, *others = [Image.open(next(album.rglob(name))).convert("RGB").resize((400, 500)) for name in names]
+    for number, right in enumerate(others):
+        both = Image.new("RGB", (800, 500))
+        both.paste(left, (0, 0))
+        both.paste(right, (400, 0))
+        both.save(pair / f"both {number}.jpg", quality=95)
+    outcome = stick.report(pair, *words)
+    browser.get(stick.page.as_uri())
+    end = float(browser.find_element(By.ID, "threshold").get_attribute("max"))
+    for threshold in (round(share * end, 2) for share in (0.45, 0.7, 0.8, 0.9, 1)):
+        really = stick.find(pair, *words, "--threshold", threshold)
+        sure = [Path(match.source).name for match in really.matches if match.verdict is Verdict.SURE]
+        assert slide(browser, threshold) == sorted(sure), threshold
+    assert outcome.scan.photos > 20
+
+
+def test_after_going_back_the_slider_says_what_is_to_be_seen(browser, outcome):
+    slide(browser, 0.2)
+    browser.get("about:blank")
+    browser.back()
+    browser.execute_async_script(TWO_FRAMES)
+    value = float(browser.find_element(By.ID, "threshold").get_attribute("value"))
+    takes = browser.find_element(By.ID, "takes").text
+    assert (value == outcome.limits.sure) == takes.startswith("Sure up to"), (value, takes)
+
+
+def test_without_somebody_there_is_no_slider_and_nobody_counts_as_ruled_out(browser, stick):
+    outcome = stick.report("--without", "Jerry Seinfeld")
+    assert [person.name for person in outcome.people] == ["Barack Obama"]
+    browser.get(stick.page.as_uri())
+    assert not all_of(browser, ".slider")
+    said = browser.find_element(By.ID, "main").text
+    assert "--without Jerry Seinfeld" in said
+    assert "ruled out" not in said
+
+
+def test_a_photo_of_two_people_is_one_photo(browser, stick, album, tmp_path):
+    card = Card(None, "x.jpg", "x.jpg", "/x", "x", "", "", "", 0.3, "well", taken_from=0.3, photo=7)
+    sections = [Section(name, [card], []) for name in ("Mom", "Dad")]
+    page = tmp_path / "report.html"
+    page.write_text("".join(in_html(replace(a_report("x"), sections=sections))))
+    browser.get(page.as_uri())
+    assert browser.find_element(By.CSS_SELECTOR, ".lead").text == "1 photo of 2 people."
+    slide(browser, 0.31)
+    assert browser.find_element(By.ID, "takes").text == "--threshold 0.31 takes 1 photo."
 
 
 def test_what_only_a_looser_threshold_takes_is_shown_when_it_does(browser, stick):
@@ -228,7 +321,7 @@ def test_what_went_wrong_how_long_it_took_and_when_in_a_video(browser, tmp_path)
     for part in (
         *("1 file could not be read", "/photos/Mom: empty Mom", "7 files that are only in the cloud", "/cloud/Mom"),
         *("and 6 more", "3 photos, 1 video, 2 of them for the first time", "1 h 02 min", "On the computer Mom"),
-        *("/disk/Mom went away while it was searched", "2019-05-01 · 0:12, 1:05", "No picture", "Model sface"),
+        *("/disk/Mom went away while it was searched", "2019-05-01", "0:12, 1:05", "No picture", "Model sface"),
     ):
         assert part in said, part
 

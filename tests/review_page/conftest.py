@@ -91,7 +91,8 @@ class Served:
             self.address = gate.opens_at(port)
             started.set()
 
-        self._thread = threading.Thread(target=serve, args=(gate, self.sitting.is_over, on_start))
+        # A daemon: where a test fails, the rest is not to wait for it for ever.
+        self._thread = threading.Thread(target=serve, args=(gate, self.sitting.is_over, on_start), daemon=True)
         self._thread.start()
         assert started.wait(10)
         self.base, _, self.token = self.address.partition("/open?token=")

@@ -33,6 +33,7 @@ class Cards:
         self._folder, self._places, self._limits = page.parent, places, limits
         self._pictures, self._side = pictures, side
         self._collector = Collector(settings.copy) if settings.copy else None
+        self._photos: dict[str, int] = {}
 
     def of(self, name: str, matches: Sequence[PhotoMatch], verdict: Verdict) -> list[Card]:
         """Those of one person and one verdict, in the order of the matches."""
@@ -53,9 +54,10 @@ class Cards:
             modified=_day(match.modified_ns),
             when=match.when,
             distance=match.distance,
-            likeness=_likeness(match.distance, self._limits),
-            ruled=_ruled(match, self._limits),
+            likeness=_likeness(match, self._limits),
             elsewhere=match.also_at,
+            taken_from=match.taken_from,
+            photo=self._photos.setdefault(match.sha256, len(self._photos)),
         )
 
 
@@ -88,20 +90,17 @@ def _day(modified_ns: int | None) -> str:
         return ""
 
 
-def _likeness(distance: float, limits: Limits) -> str:
-    """The distance in words: a name in texts/."""
-    if distance > limits.maybe:
+def _likeness(match: PhotoMatch, limits: Limits) -> str:
+    """The distance in words, or what was stronger than it: a name in texts/."""
+    if match.taken_from == 0:
+        return "in"
+    if match.taken_from is None:
+        return "out"
+    if match.distance > limits.maybe:
         return "little"
-    if distance > limits.sure:
+    if match.distance > limits.sure:
         return "somewhat"
-    return "very" if distance <= VERY_LIKE * limits.sure else "well"
-
-
-def _ruled(match: PhotoMatch, limits: Limits) -> str:
-    """Whether something else than the distance decided."""
-    if match.verdict is Verdict.SURE:
-        return "in" if match.distance > limits.sure else ""
-    return "out" if match.distance <= limits.sure else ""
+    return "very" if match.distance <= VERY_LIKE * limits.sure else "well"
 
 
 def _link(target: Path, folder: Path) -> str:

@@ -44,6 +44,7 @@ def report_of_groups(outcome: GroupsOutcome, settings: Settings, page: Path, pro
         maybe=limits.maybe,
         loosest=limits.maybe,
         run=run_of(outcome.scan or ScanReport(), outcome.not_searched, outcome.places, outcome.seconds, settings),
+        has_slider=False,
         grouped=Grouped(
             folder=str(settings.groups_folder),
             strangers=0 if outcome.names else outcome.strangers,

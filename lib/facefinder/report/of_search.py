@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from facefinder.find import FURTHER, Outcome
+from facefinder.find import FURTHER, Outcome, model_limits
 from facefinder.match import Verdict
 from facefinder.progress import Progress
 from facefinder.report.cards import Cards, face_of
@@ -11,13 +11,15 @@ from facefinder.report.pictures import MOST_PICTURES, Wanted, make_pictures, pic
 from facefinder.report.runs import run_of
 from facefinder.settings import Settings
 
+LOOSEST = 0.99  # a cosine distance; --threshold is below 1
+
 
 def report_of_search(outcome: Outcome, settings: Settings, page: Path, progress: Progress) -> Report:
     """Everybody who was searched for, with cards of their photos. page: where it will lie, or lies from before."""
     shown = [*outcome.matches, *outcome.further]
     nearest = sorted(shown, key=lambda match: match.distance)[:MOST_PICTURES]
     references = {
-        person.name: [Wanted((one.path,), None, one.face.box, one.face.moment) for one in person.references]
+        person.name: [Wanted((one.path,), one.sha256, one.face.box, one.face.moment) for one in person.references]
         for person in outcome.people
     }
     wanted = [face_of(match) for match in nearest]
@@ -41,11 +43,20 @@ def report_of_search(outcome: Outcome, settings: Settings, page: Path, progress:
                 share=outcome.shares.get(name),
             )
         )
-    measure = settings.measure
+    measure, usual = settings.measure, model_limits(settings).maybe
+    loosest = max(measure.to_cosine(outcome.limits.maybe), usual) * FURTHER
     return Report(
         sections=sections,
         sure=outcome.limits.sure,
         maybe=outcome.limits.maybe,
-        loosest=measure.of_cosine(measure.to_cosine(outcome.limits.maybe) * FURTHER),
+        loosest=measure.of_cosine(min(loosest, LOOSEST)),
         run=run_of(outcome.scan, outcome.not_searched, outcome.places, outcome.seconds, settings),
+        has_slider=not settings.without,
+        only=_asked_besides(settings),
     )
+
+
+def _asked_besides(settings: Settings) -> list[str]:
+    """The flags that say which photos are wanted, as they were given."""
+    together = ["--together"] if settings.together else []
+    return [*together, *(f"--without {name}" for name in settings.without)]

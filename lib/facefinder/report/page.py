@@ -29,8 +29,8 @@ class Card:
     """A photo that shows somebody. link: the address of the copy, or of the photo. folder: all of it; place: in short.
 
     taken: when the camera took it, modified: when the file was changed last, dates; when: a time in a video; "" where
-    there is none. likeness: a name in texts/: report.likeness.
-    ruled: "in" or "out" where the user's word is stronger than any threshold, else "". elsewhere: other paths.
+    there is none. likeness: a name in texts/: report.likeness. elsewhere: other paths. taken_from: as in PhotoMatch.
+    photo: a number of its own for each photo, however many people it shows.
     """
 
     picture: Picture | None
@@ -43,8 +43,9 @@ class Card:
     when: str
     distance: float
     likeness: str
-    ruled: str = ""
     elsewhere: tuple[str, ...] = ()
+    taken_from: float | None = None
+    photo: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,10 @@ class Grouped:
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page says. sure, maybe: the limits, as told to the user; loosest: where the slider ends.
+    """All that the page says. sure, maybe: the limits, as told to the user; loosest: as far as the cards go.
 
-    grouped: of a run of `groups`; there is no slider then, because groups have no threshold.
+    grouped: of a run of `groups`. has_slider: not where more than a threshold decides what is taken.
+    only: in words what was asked for besides people, for example that they are together.
     """
 
     sections: list[Section]
@@ -115,11 +117,29 @@ class Report:
     loosest: float
     run: Run
     grouped: Grouped | None = None
+    has_slider: bool = True
+    only: list[str] = field(default_factory=list)
 
     @property
     def decimals(self) -> int:
         """Of a distance, so many that the slider has at least STEPS steps."""
         return max(2, math.ceil(math.log10(STEPS / self.loosest)))
+
+    @property
+    def end(self) -> float:
+        """Of the slider: a threshold with these decimals, of which all is known that it would take."""
+        return float(math.floor(self.loosest * 10**self.decimals) / 10**self.decimals)
+
+    @property
+    def photos_found(self) -> int:
+        """How many different ones, however many people each shows."""
+        return len({card.photo for section in self.sections for card in section.sure})
+
+    @property
+    def photos_maybe(self) -> int:
+        """How many more of them should be looked at."""
+        maybe = {card.photo for section in self.sections for card in section.maybe}
+        return len(maybe - {card.photo for section in self.sections for card in section.sure})
 
 
 def in_html(report: Report, language: str = ENGLISH) -> Iterator[str]:

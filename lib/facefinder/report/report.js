@@ -7,15 +7,15 @@ const form = document.querySelector(".slider");
 if (form) {
   const slider = document.getElementById("threshold");
   const takes = document.getElementById("takes");
-  const start = slider.value;
+  const start = slider.defaultValue; // a browser that goes back may have kept another value
 
   const people = all(".person").map((element) => ({
     here: element.querySelector(".here"),
     further: element.querySelector(".further"),
     cards: all(".card", element).map((card) => ({
       element: card,
-      distance: Number(card.dataset.distance),
-      ruled: card.dataset.ruled,
+      photo: card.dataset.photo,
+      from: "from" in card.dataset ? Number(card.dataset.from) : Infinity,
     })),
   }));
 
@@ -29,21 +29,21 @@ if (form) {
     const threshold = Number(slider.value);
     document.body.classList.toggle("trying", trying);
     form.querySelector("button").disabled = !trying;
-    let sum = 0;
+    const photos = new Set();
     for (const { here, further, cards } of people) {
       let count = 0;
       for (const card of cards) {
-        const taken = card.ruled ? card.ruled === "in" : card.distance <= threshold;
+        const taken = card.from <= threshold;
         count += taken;
+        if (taken) photos.add(card.photo);
         if (taken !== card.taken) card.element.classList.toggle("taken", taken);
         card.taken = taken;
       }
       say(here, count, threshold);
       here.hidden = !trying;
       if (further && trying && further.querySelector(".taken")) further.open = true;
-      sum += count;
     }
-    if (trying) say(takes, sum, threshold.toFixed(slider.dataset.decimals));
+    if (trying) say(takes, photos.size, threshold.toFixed(slider.dataset.decimals));
     else takes.textContent = takes.dataset.start;
     slider.setAttribute("aria-valuetext", takes.textContent);
   }
@@ -53,7 +53,12 @@ if (form) {
     cancelAnimationFrame(waiting);
     waiting = requestAnimationFrame(show);
   });
-  form.addEventListener("reset", () => setTimeout(show));
+  form.addEventListener("reset", () => setTimeout(() => {
+    for (const { further } of people) if (further) further.open = false;
+    show();
+    slider.focus();
+  }));
+  addEventListener("pageshow", show);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
   show();

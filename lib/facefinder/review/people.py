@@ -132,7 +132,9 @@ def _word_on(faces: PiledFaces, said: Said, person: int) -> tuple[NDArray[np.boo
 
 def _reference(index: Index, faces: PiledFaces, row: int) -> Reference:
     [(landmarks,)] = index.rows("SELECT landmarks FROM face WHERE id = ?", (int(faces.ids[row]),))
-    [path, *_] = index.rows("SELECT path FROM place WHERE content = ? ORDER BY run DESC", (int(faces.contents[row]),))
+    content = int(faces.contents[row])
+    places = "SELECT path FROM place WHERE content = ? ORDER BY computer = ? DESC, run DESC LIMIT 1"
+    paths = [os.fsdecode(path) for (path,) in index.rows(places, (content, index.computer))]
     face = Face(
         tuple(faces.boxes[row].tolist()),
         np.frombuffer(landmarks, np.float32).reshape(5, 2),
@@ -140,7 +142,7 @@ def _reference(index: Index, faces: PiledFaces, row: int) -> Reference:
         float(faces.sharpness[row]),
         faces.vectors[row],
     )
-    return Reference(os.fsdecode(path[0]), face)
+    return Reference(paths[0] if paths else "", face, index.content(content).sha256)
 
 
 def verdicts_on(
@@ -183,7 +185,7 @@ def matches_of_groups(
             distance = float(distances[row]) if np.isfinite(distances[row]) else limits.maybe
             box, times = (tuple(columns[row].tolist()) for columns in (faces.boxes, faces.times))
             sightings[int(faces.contents[row]), person, row if each_face else None].append(
-                Sighting(verdict, distance, box, times)
+                Sighting(verdict, distance, box, times, distance)
             )
     matches, absent = [], set()
     for (number, person, _), seen in sightings.items():

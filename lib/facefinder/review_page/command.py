@@ -21,12 +21,13 @@ from facefinder.settings import Settings
 class ReviewOutcome:
     """steps: what the user said on the page and did not take back. tree: how the groups folder was brought up to date.
 
-    problem: why the groups folder could not be, or "".
+    problem: why the groups folder could not be, or "". undone: what had been said before, and was taken back.
     """
 
     steps: tuple[str, ...]
     tree: TreeReport | None
     problem: str
+    undone: tuple[str, ...] = ()
 
 
 def review(settings: Settings, progress: Progress) -> ReviewOutcome:
@@ -51,13 +52,14 @@ def review(settings: Settings, progress: Progress) -> ReviewOutcome:
         except KeyboardInterrupt:
             progress.say("Stopped. What you said is kept.")
         steps = [step.what for step in history.steps() if not step.undone and step.number not in before]
+        undone = [step.what for step in history.steps() if step.undone and step.number in before]
         tree, problem = None, ""
         if session.changed:
             try:
                 tree = bring_up_to_date(settings, index, progress)
             except FaceFinderError as error:
                 problem = str(error)
-    return ReviewOutcome(tuple(steps), tree, problem)
+    return ReviewOutcome(tuple(steps), tree, problem, tuple(undone))
 
 
 def _has_screen() -> bool:
@@ -67,9 +69,10 @@ def _has_screen() -> bool:
 
 def in_words(outcome: ReviewOutcome) -> str:
     """What to say at the end."""
-    if not outcome.steps:
+    if not outcome.steps and not outcome.undone:
         return "You changed nothing."
-    lines = ["What you said is kept:", *(f"  {step}" for step in outcome.steps)]
+    lines = ["What you said is kept:", *(f"  {step}" for step in outcome.steps)] if outcome.steps else []
+    lines += ["What you took back:", *(f"  {step}" for step in outcome.undone)] if outcome.undone else []
     if outcome.tree:
         lines += ["", "The groups folder shows it as well."]
     if outcome.problem:

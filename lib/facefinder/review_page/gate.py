@@ -7,7 +7,6 @@ computer's address (DNS rebinding) by Host, forms and scripts of other pages by 
 
 import secrets
 from collections.abc import Callable, Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -92,8 +91,9 @@ class Gate:
 
 
 def _cookie(environment: Environment, name: str) -> str:
-    try:
-        found = SimpleCookie(environment.get("HTTP_COOKIE", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    # Not SimpleCookie: one cookie that it cannot read, of another program on this computer, and it reads none.
+    for cookie in environment.get("HTTP_COOKIE", "").split(";"):
+        own, _, value = cookie.strip().partition("=")
+        if own == name:
+            return str(value)
+    return ""

@@ -26,17 +26,18 @@ addEventListener("pageshow", () => all("form").forEach((form) => delete form.dat
 async function alive() {
   try {
     await fetch("/alive", { method: "POST" });
+    one(".gone")?.remove();
   } catch {
+    if (one(".gone")) return;
     const notice = Object.assign(document.createElement("p"), {
       className: "notice gone",
       textContent: document.body.dataset.gone,
     });
     notice.setAttribute("role", "alert");
     one("main").prepend(notice);
-    clearInterval(living);
   }
 }
-const living = document.body.dataset.gone ? setInterval(alive, 20000) : 0;
+if (document.body.dataset.gone) setInterval(alive, 20000);
 
 // The pictures of the next question are made while this one is being looked at.
 for (const source of (one("#ahead")?.dataset.pictures ?? "").split(" ").filter(Boolean)) new Image().src = source;

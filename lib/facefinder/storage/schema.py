@@ -9,7 +9,8 @@ A moved, renamed or copied photo is a new place of a known content; another anal
 
 quarantine  files that are not opened again, because they cost a worker process; their contents are unknown
 
-search    the runs that looked for people: the last one can be looked through again on the review page
+search    the runs that looked for people: the last one can be looked through again on the review page, also after other
+          runs, for place has beside the last run that saw a file the last search that did
 
 identity  the index's own random name: by it a crop is known as one of ours
 pile      a folder whose people are grouped
@@ -21,7 +22,7 @@ tree      the groups folder written last; complete is 0 while it is being writte
 """
 
 APPLICATION = 0x46616365  # "Face": marks the file as ours
-VERSION = 4
+VERSION = 5
 
 SCHEMA = """
 CREATE TABLE run (id INTEGER PRIMARY KEY, computer TEXT NOT NULL, started REAL NOT NULL);
@@ -81,5 +82,9 @@ CREATE TABLE quarantine (
     computer TEXT NOT NULL, path BLOB NOT NULL, analyzer INTEGER NOT NULL REFERENCES analyzer,
     bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, reason TEXT NOT NULL,
     PRIMARY KEY (computer, path, analyzer)) WITHOUT ROWID;
+""",
+    5: """
+ALTER TABLE place ADD COLUMN search INTEGER;
+UPDATE place SET search = run WHERE run IN (SELECT run FROM search);
 """,
 }
