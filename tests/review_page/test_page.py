@@ -217,6 +217,26 @@ def test_on_a_phone_everything_fits_and_is_done_with_the_thumb(browser, open_pag
     assert complaints(browser) == []
 
 
+def test_the_faces_are_one_stop_of_the_tab_key(user):
+    user.go(f"/person/{user.key_of('many faces')}")
+    boxes = user.all("input[name=face]")
+    assert [box.get_attribute("tabindex") for box in boxes] == ["0", *["-1"] * (len(boxes) - 1)]
+    boxes[0].send_keys(Keys.ARROW_RIGHT)
+    assert [box.get_attribute("tabindex") for box in boxes].index("0") == 1
+
+
+def test_a_moment_without_an_answer_is_not_the_end(user):
+    user.browser.execute_script("window.asked = fetch; fetch = () => Promise.reject(new Error('offline')); alive()")
+    WebDriverWait(user.browser, 5).until(lambda _: user.all(".gone"))
+    user.browser.execute_script("fetch = window.asked; alive()")
+    WebDriverWait(user.browser, 5).until(lambda _: not user.all(".gone"))
+
+
+def test_each_question_that_is_counted_has_a_button(user):
+    asked = sum(int(button.text.split()[0]) for button in user.all(".ask"))
+    assert user.one(".lead").text.startswith(f"{asked} faces wait")
+
+
 def test_scripts_in_names_do_not_run(user):
     group = next(one for one in user.served.session.everybody() if not one.name)
     user.served.session.name(group, "<img src=x onerror=document.title='hacked'>")

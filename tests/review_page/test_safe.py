@@ -54,6 +54,13 @@ class Visitor:
         self.cookie = given.partition(";")[0]
 
 
+def test_cookies_of_other_programs_on_this_computer_keep_nobody_out(guest):
+    for other in ('prefs={"a": 1}', "a=hello world", "a[0]=1", "novalue", "=", ";;"):
+        assert guest.ask("/", Cookie=f"{other}; {guest.cookie}").status == 200, other
+        assert guest.ask("/", Cookie=f"{guest.cookie}; {other}").status == 200, other
+        assert guest.ask("/", Cookie=other).status == 403, other
+
+
 @pytest.fixture
 def served(open_page):
     return open_page()

@@ -1,14 +1,18 @@
 """What is said on the page is one history with the groups folder, and the next search knows it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from facefinder.match import Verdict
+from facefinder.progress import NoProgress
+from facefinder.report.write import report_on
 from facefinder.review import word
 from facefinder.review.crops import face_name
 from facefinder.review_page.album import Somebody
+from facefinder.review_page.command import ReviewOutcome, in_words
 from facefinder.review_page.session import Refused, Session
 
 JERRY, OBAMA = "Jerry Seinfeld", "Barack Obama"
@@ -189,3 +193,52 @@ def test_folders_that_the_page_left_behind_are_not_misread(stick):
         ], "the page's word on single faces is stronger than a folder's name, and a folder merged away says nothing"
         assert {face.id for face in called(session, "Ann").sure} == set(moved)
         assert "1992 gala" in photos(index, called(session, JERRY))
+
+
+def test_a_run_of_groups_after_the_search_leaves_its_questions(stick):
+    stick.find()
+    stick.groups(stick.place)
+    with stick.index() as (index, session):
+        assert len(session.questions(called(session, JERRY))) == 4
+        assert len(photos(index, called(session, OBAMA))) >= 4
+
+
+def test_reference_photos_in_the_searched_place_stay_found(stick, album, tmp_path):
+    shutil.copytree(album / "From phone", tmp_path / "pile")
+    shutil.move(stick.refs, tmp_path / "pile" / "refs")
+    stick.refs, stick.place = tmp_path / "pile" / "refs", tmp_path / "pile"
+    found = {Path(match.source).stem for match in stick.find().matches if match.person == OBAMA}
+    with stick.index() as (index, session):
+        assert photos(index, called(session, OBAMA)) >= found
+    assert len(found) >= 3
+
+
+def test_a_photo_that_was_changed_after_it_was_confirmed_breaks_nothing(stick, album, tmp_path):
+    pile = tmp_path / "pile"
+    shutil.copytree(album, pile)
+    stick.place = pile
+    stick.find()
+    with stick.index() as (index, session):
+        confirmed = session.questions(called(session, JERRY))[0]
+        name = photo(index, confirmed.id)
+        session.answer(called(session, JERRY), confirmed.id, word.Verdict.IS)
+        elsewhere = "DELETE FROM place WHERE content = ? AND CAST(path AS TEXT) NOT LIKE ?"
+        index.rows(elsewhere, (confirmed.content, f"{pile}%"))
+    [path] = pile.rglob(f"{name}.jpg")
+    path.write_bytes(next(pile.rglob("red glasses.jpg")).read_bytes())
+    for _ in range(2):
+        outcome = stick.find()
+        jerry = next(person for person in outcome.people if person.name == JERRY)
+        assert len(jerry.references) == 2
+        assert not any(match.source == str(path) for match in outcome.matches if match.person == JERRY)
+    with stick.index() as (_, session):
+        assert called(session, JERRY)
+    assert report_on(outcome, replace(stick.settings(), report=tmp_path / "report.html"), NoProgress())
+    assert "Reference photo of Jerry Seinfeld" in (tmp_path / "report.html").read_text("utf-8")
+    assert (tmp_path / "report.html").read_text("utf-8").count("Reference photo of Jerry Seinfeld") == 1
+
+
+def test_what_was_only_taken_back_is_said_at_the_end():
+    outcome = ReviewOutcome((), None, "", ("You said of 1 face: Mom.",))
+    assert "What you took back:\n  You said of 1 face: Mom." in in_words(outcome)
+    assert in_words(ReviewOutcome((), None, "")) == "You changed nothing."

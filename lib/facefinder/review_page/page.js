@@ -78,6 +78,11 @@ if (move) {
     event.preventDefault();
     faces[Math.min(Math.max(at + step, 0), faces.length - 1)].focus();
   });
+  // Of all faces one is reached by Tab, the others from there by arrow keys.
+  faces.forEach((face, place) => (face.tabIndex = place ? -1 : 0));
+  move.addEventListener("focusin", (event) => {
+    if (faces.includes(event.target)) for (const face of faces) face.tabIndex = face === event.target ? 0 : -1;
+  });
   one("#none").addEventListener("click", () => {
     for (const face of faces) face.checked = false;
     count();
