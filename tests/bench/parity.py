@@ -76,7 +76,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         copy_references(files, options, folder / "refs")
-        flags = [*("--engine", "deepface", "--refs", str(folder / "refs")), *map(str, options.folders)]
+        # In this process: worker processes leave out a photo that needs too much memory, also one of the references.
+        flags = [*("--engine", "deepface", "--jobs", "1", "--refs", str(folder / "refs")), *map(str, options.folders)]
         for name in ("model", "detector", "backend", "distance"):
             flags += [f"--{name}", getattr(options, name)]
         settings = read_settings(flags, common.ROOT)
