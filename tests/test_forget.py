@@ -173,7 +173,7 @@ def test_of_a_computer_goes_what_was_seen_there_alone(stick):
     only_there, both = "%/Family/%", "%/Washington/%"
     stick.rows("UPDATE place SET computer = ? WHERE CAST(path AS TEXT) LIKE ?", computer, only_there)
     stick.rows(
-        "INSERT INTO place SELECT ?, 'C:\\' || path, bytes, modified_ns, content, run FROM place "
+        "INSERT INTO place SELECT ?, 'C:\\' || path, bytes, modified_ns, content, run, search FROM place "
         "WHERE CAST(path AS TEXT) LIKE ?",
         *(computer, both),
     )
@@ -297,6 +297,9 @@ def test_whatever_breaks_it_off_the_same_command_does_the_rest(stick, monkeypatc
     outcome = stick.forget("--person", OBAMA)
     assert outcome.faces >= len(hers)
     assert stick.holds([*hers, OBAMA.encode()]) == []
+    # Of the photos that also show others nothing is missing that they would have deleted.
+    assert stick.groups().reading.steps == []
+    assert stick.rows("SELECT count(*) FROM word WHERE verdict = 'not'") == [(0,)]
 
 
 def test_what_a_killed_run_left_beside_the_index_goes_with_the_next_run(stick, album):
@@ -352,6 +355,11 @@ def test_an_index_in_use_is_left_alone(stick):
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(IndexInUse, match="in use"):
             stick.forget("--all")
+        part = stick.folder / "index.sqlite.part"
+        part.touch()
+        with pytest.raises(IndexInUse, match="in use"):
+            stick.forget("--person", OBAMA)
+        assert part.exists(), "it is the other run's"
     assert (stick.folder / "report.html").exists() and stick.index.exists()
 
 

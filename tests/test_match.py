@@ -13,7 +13,7 @@ import face_finder
 from facefinder.faces.analyzer import Face
 from facefinder.find import Outcome, find
 from facefinder.index import Content
-from facefinder.match import NEAREST_MARGIN, Limits, PhotoMatch, Sighting, Verdict, match
+from facefinder.match import BY_WORD, NEAREST_MARGIN, Limits, PhotoMatch, Sighting, Verdict, match
 from facefinder.people import Person, make_person
 from facefinder.progress import NoProgress
 from facefinder.settings import read_settings
@@ -80,7 +80,7 @@ def test_of_each_match_it_is_known_from_which_threshold_on_it_is_taken():
     plain, alike = direction(0.7, 0.7, 0.1, 0), direction(0.75, 0, 0.66, 0)
     said = np.array([[0], [0], [1]], np.int8)
     found = match(np.stack([plain, alike, alike]), [mom], Limits(0.46, 0.58), said)
-    assert [one.taken_from for one in found] == [found[0].distance, None, 0.0]
+    assert [one.taken_from for one in found] == [found[0].distance, None, BY_WORD]
     sightings = [Sighting(one.verdict, one.distance, (0, 0, 9, 9), taken_from=one.taken_from) for one in found]
 
     def taken_from(*seen: Sighting) -> float | None:
@@ -88,7 +88,7 @@ def test_of_each_match_it_is_known_from_which_threshold_on_it_is_taken():
 
     assert taken_from(sightings[1]) is None
     assert taken_from(*sightings[:2]) == found[0].distance
-    assert taken_from(*sightings) == 0
+    assert taken_from(*sightings) == BY_WORD
 
 
 def test_one_reference_alone_recognises_only_what_is_nearer_by_the_margin():

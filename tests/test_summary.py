@@ -153,6 +153,7 @@ def test_json_says_the_same_with_names_that_are_not_valid_unicode():
         "moment": None,
         "appearances": [],
         "modified_ns": None,
+        "taken_from": None,
     }
     assert read["copies"]["copied"] == 13_000
     assert (read["photos"], len(read["problems"]), read["destination"]) == (1_234_567, 8, "/out")

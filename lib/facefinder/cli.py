@@ -55,8 +55,7 @@ def _find(settings: Settings, progress: Progress, log: RunLog) -> tuple[str, int
     as_json = summary.as_json(outcome, settings)
     log.add(summary.in_words(outcome, replace(settings, verbose=True)), as_json, outcome.places)
     if outcome.not_written:
-        if isinstance(outcome.report, Path) and not settings.json:
-            print(f"\n{summary.in_words(outcome, settings)}")
+        print(as_json if settings.json else f"\n{summary.in_words(outcome, settings)}")
         raise outcome.not_written
     text = as_json if settings.json else summary.in_words(outcome, settings)
     if settings.by_hand and not settings.json and _wants_to_review(text, outcome):

@@ -50,8 +50,8 @@ class IndexInUse(IndexFileError):
     """Another run has the index open."""
 
 
-class ForeignFile(IndexFileError):
-    """What lies where the index should is another program's file."""
+class UnreadableIndex(IndexFileError):
+    """The index is encrypted with another passphrase, damaged, or of another version."""
 
 
 class WorkerError(FaceFinderError):

@@ -304,7 +304,8 @@ def places_to_search(settings: Settings) -> list[Path]:
 def check_destination(destination: Path | None, places: Sequence[Path]) -> None:
     """Raise DestinationError for copies among the originals, where names for other programs would lie, too."""
     for place in places if destination else ():
-        if destination and place.resolve().is_relative_to(destination.resolve()):
+        resolved = Patience().ask_or(place.absolute(), place.resolve)
+        if destination and resolved.is_relative_to(destination.resolve()):
             raise DestinationError(
                 f"The copies would go to {destination}, and {place} lies in it: photos are not searched among their "
                 "own copies. Name another folder with --copy."

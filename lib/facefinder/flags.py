@@ -169,7 +169,7 @@ def forget_parser() -> Parser:
     what.add_argument("--computer", action="append", default=[], metavar="NAME", help="what was seen only there")
     group.add_argument("--yes", action="store_true", help="do not ask")
     group.add_argument("--refs", type=path_of, metavar="DIR", help="where that person's reference photos are")
-    _add_refs_from_tags(group)
+    _add_switch(group, "--refs-from-tags", "the person was found by names that other programs wrote into the photos")
     _add_how(parser)
     memory = parser.add_argument_group("what is remembered")
     _add_groups(memory)
@@ -280,5 +280,7 @@ def _add_output(parser: Parser) -> None:
     _add_switch(output, "--json", "print the result as JSON")
     _add_switch(output, "--quiet", "plain lines, no progress bar")
     _add_switch(output, "--verbose", "name every match and every problem")
-    output.add_argument("--language", choices=languages(), default=ENGLISH, help="of the pages (default: %(default)s)")
+    output.add_argument(
+        "--language", choices=languages(), default=ENGLISH, help="language of the pages (default: %(default)s)"
+    )
     output.add_argument("--version", action="version", version=f"Face Finder {__version__}")

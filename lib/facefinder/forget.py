@@ -1,27 +1,28 @@
 """The fourth job: all that is known of a person, of a computer, or of everybody, off the stick; and what remains."""
 
 import os
+import platform
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facefinder.errors import DestinationError, ForeignFile, IndexFileError, IndexInUse, UsageError
+from facefinder.errors import DestinationError, IndexFileError, UnreadableIndex, UsageError
 from facefinder.find import open_index
 from facefinder.index import Index
 from facefinder.remains import remains_of_computers, remains_of_everybody, remains_of_people
-from facefinder.review.names import is_junk, parse_folder
+from facefinder.review.names import folder_stem, is_junk, parse_folder
 from facefinder.review.read import index_name, mark_of, read_if_ours
 from facefinder.review.word import same_name
-from facefinder.settings import ForgetSettings, Settings
-from facefinder.storage.database import beside, is_there, part_of, sweep
+from facefinder.settings import INDEX_NAME, ForgetSettings, Settings
+from facefinder.storage.database import beside, is_plain, is_there, part_of, sweep
 from facefinder.storage.erase import erase_computer, erase_contents, erase_people, erase_words, faces_of
+from facefinder.storage.passphrase import passphrase_of
 from facefinder.traces import (
     Traces,
     crops_in,
     is_reference,
     reports_and_logs,
-    this_computer,
     traces_of_computer,
     traces_of_person,
 )
@@ -69,13 +70,14 @@ def forget(settings: Settings, agree: Agree) -> Forgotten:
             f"There is no index {path}, so nobody is remembered in it. Name another one with --index FILE, or remove "
             "what else is left with --all."
         )
-    try:
-        with open_index(settings, None) as index:
+    with open_index(settings, None) as index:
+        try:
             outcome = _forget(settings, asked, index, path, agree)
-        if outcome.done:
-            _exchange(path)
-    finally:
-        sweep(path)
+        except BaseException:
+            sweep(path)
+            raise
+    if outcome.done:
+        _exchange(path)
     return outcome
 
 
@@ -121,19 +123,25 @@ def _forget(settings: Settings, asked: ForgetSettings, index: Index, path: Path,
             erase_computer(copy, name)
 
     index.rewritten(part_of(path), erase)
+    # Should the rest be broken off: what is missing in the groups folder then was not deleted by the user.
+    index.rows("UPDATE tree SET complete = 0")
+    index.commit()
     _remove_files(settings, crops, tellers, traces.names, outcome)
     return outcome
 
 
 def _exchange(path: Path) -> None:
     """Put the index without them into the place of the old one, which is closed. Raises IndexFileError."""
+    part = part_of(path)
     try:
-        os.replace(part_of(path), path)
+        os.replace(part, path)
     except OSError as error:
         raise IndexFileError(
             f"The index {path} could not be exchanged for one without them: {error.strerror}. Nothing is forgotten so "
             "far but reports and small pictures; start the same command again."
         ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _forget_everybody(settings: Settings, agree: Agree) -> Forgotten:
@@ -143,16 +151,14 @@ def _forget_everybody(settings: Settings, agree: Agree) -> Forgotten:
     name, crops = None, []
     if path and is_there(path):
         try:
-            with Index(path, None, this_computer()) as index:
+            with Index(path, None, platform.node(), _passphrase_if_known(path)) as index:
                 contents = [number for (number,) in index.rows("SELECT id FROM content")]
                 outcome.photos, outcome.faces = len(contents), len(faces_of(index, contents))
                 name = index_name(index)
-        except (IndexInUse, ForeignFile):
-            raise
-        except IndexFileError:
-            if path.suffix != ".sqlite":
+        except UnreadableIndex:
+            if path.name != INDEX_NAME:  # it may be anything
                 raise
-            outcome.notes.append(f"{path} cannot be read (is it encrypted, or damaged?), and goes all the same.")
+            outcome.notes.append(f"{path} cannot be read (encrypted, or damaged), and goes all the same.")
     with suppress(DestinationError):
         mark = mark_of(folder)
         if mark and name in (None, mark[0]):
@@ -170,6 +176,16 @@ def _forget_everybody(settings: Settings, agree: Agree) -> Forgotten:
     _remove_files(settings, crops, tellers, (), outcome)
     _remove(files, outcome)
     return outcome
+
+
+def _passphrase_if_known(path: Path) -> str | None:
+    """Of an encrypted index; None if it is none, or nobody knows it any more."""
+    if is_plain(path):
+        return None
+    try:
+        return passphrase_of(path, is_new=False)
+    except (UsageError, IndexFileError):
+        return None
 
 
 def _digests(index: Index, contents: Iterable[int]) -> set[str]:
@@ -190,7 +206,9 @@ def _remove_files(
     """Small pictures, reports and logs, and the folders that are empty then."""
     _remove([*crops, *tellers], outcome)
     left = _remove_empty(settings.groups_folder, {crop.parent for crop in crops}, outcome)
-    named = [folder for folder in left if any(same_name(parse_folder(folder.name).name, name) for name in names)]
+    named = [
+        folder for folder in left if any(same_name(parse_folder(folder.name).name, folder_stem(name)) for name in names)
+    ]
     outcome.remains += map(str, named)
     if settings.logs and settings.logs.is_dir():
         _remove_empty(settings.logs, {settings.logs}, outcome)
@@ -239,8 +257,7 @@ def in_words(outcome: Forgotten) -> str:
         [
             *lines,
             "",
-            "Copies that went elsewhere with --copy, and files of --export, are where you put them. The names of",
-            "folders with photos of others stay known.",
+            "Copies that went elsewhere with --copy, and files of --export, are where you put them.",
             "A later search of the same photos works their faces out anew.",
         ]
     )

@@ -21,6 +21,7 @@ from facefinder.group import METHODS, STRANGER, Grouping, group, settled
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch
 from facefinder.media.gone import Watch
+from facefinder.media.patience import Patience
 from facefinder.media.roots import outermost
 from facefinder.media.rules import NotSearched
 from facefinder.media.walk import walk
@@ -49,7 +50,7 @@ from facefinder.together import narrow
 FEWEST_FACES = 3
 MOST_STRANGERS = 300  # shown, the clearest; nobody looks through more
 # On the page, as many of each person: the folder has them all. Sure and maybe ones apart.
-NEAREST_SHOWN, PEOPLE_SHOWN = 24, 200
+NEAREST_SHOWN, PEOPLE_SHOWN = 12, 200
 
 ShownAs = tuple[int | None, Kind]
 
@@ -68,8 +69,9 @@ class GroupSummary:
 class GroupsOutcome:
     """What a run did. strangers: faces of nobody; aside: how many people are not shown because the user said so.
 
-    undone: the step that was taken back. shown: what the page shows. absent: photos to copy, or to show, that are not
-    at their place now. not_searched: what the walk passed over. places: where it was. limits: as told to the user.
+    undone: the step that was taken back. absent: photos to copy that are not at their place now. not_searched: what
+    the walk passed over. places: where it was. limits: as told to the user. shown: what the page shows, not_shown: how
+    many photos it does not, because they are not at their place now.
     report: where the page lies, or why there is none; None where none was written.
     """
 
@@ -93,6 +95,7 @@ class GroupsOutcome:
     not_searched: NotSearched = field(default_factory=NotSearched)
     places: list[Path] = field(default_factory=list)
     shown: list[PhotoMatch] = field(default_factory=list)
+    not_shown: int = 0
     report: Path | str | None = None
 
     @property
@@ -117,7 +120,8 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
     spec = spec_of(settings)
     limits = model_limits(settings)
     with open_index(settings, spec) as index:
-        check_destination(settings.copy, piles(index))
+        if settings.copy:
+            check_destination(settings.copy, [pile for pile in piles(index) if Patience().ask_or(False, pile.exists)])
         history = History(index)
         outcome = GroupsOutcome(read_back(index, settings.groups_folder), limits.told_in(settings.measure))
         if asked.undo:
@@ -163,7 +167,7 @@ def groups(settings: Settings, progress: Progress) -> GroupsOutcome:
         else:
             people = {one.number: one.name or number_name(one.number) for one in outcome.people[:PEOPLE_SHOWN]}
             nearest = nearest_of_each(shown_as, grouping.distances, NEAREST_SHOWN)
-            found, outcome.absent = matches_of_groups(
+            found, outcome.not_shown = matches_of_groups(
                 index, faces, nearest, grouping.distances, people, limits, each_face=True
             )
             outcome.shown = [match.told_in(settings.measure) for match in found]

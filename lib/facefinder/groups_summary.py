@@ -123,4 +123,6 @@ def as_json(outcome: GroupsOutcome, settings: Settings) -> str:
         "destination": str(settings.copy) if settings.copy else None,
         "places": [str(place) for place in outcome.places],
     }
-    return json.dumps(asdict(replace(outcome, scan=None, shown=[])) | {"scan": looked_at} | places, indent=1)
+    told = asdict(replace(outcome, scan=None, shown=[])) | {"scan": looked_at} | places
+    del told["shown"]  # for the page alone
+    return json.dumps(told, indent=1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facefinder.errors import IndexFileError
 from facefinder.faces.analyzer import Face
 from facefinder.media.walk import FoundFile
-from facefinder.storage.database import Database
+from facefinder.storage.database import Database, work_of
 
 COMMIT_SECONDS = 2.0  # what a pulled stick can cost
 CHUNK = 4096  # faces read at once
@@ -76,7 +76,7 @@ class Index:
         return int(self._analyzer)
 
     def analyzers(self) -> dict[int, str]:
-        """Row number -> key, of all whose faces are in here."""
+        """Row number -> key, of all that ever wrote in here."""
         return dict(self.rows("SELECT id, key FROM analyzer"))
 
     def use(self, analyzer: int) -> None:
@@ -93,16 +93,17 @@ class Index:
         return self._database.rows(statement, values)
 
     def rewritten(self, path: Path, change: Callable[["Index"], None]) -> None:
-        """Write a copy into `path`, changed, without a trace of what it was before. It needs as much room again."""
-        self.rows("COMMIT")
-        try:
-            self._database.copy_to(path)
-        finally:
-            self.rows("BEGIN")
-        with Index(path, None, self._computer, self._database.passphrase) as copy:
+        """Write a copy into `path`, changed, without a trace of what it was before. It needs twice as much room."""
+        work = work_of(path)
+        self.commit()
+        self._database.copy_to(work)
+        with Index(work, None, self._computer, self._database.passphrase) as copy:
             change(copy)
-            copy.rows("COMMIT")
-            copy.rows("VACUUM")
+            copy.commit()
+            # Once more, for what was deleted in the first copy is still in its free places.
+            copy._database.copy_to(path)
+        for left in (work, work.with_name(f"{work.name}-journal")):
+            left.unlink(missing_ok=True)
         with path.open("rb+") as file:
             os.fsync(file.fileno())
 

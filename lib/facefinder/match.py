@@ -17,6 +17,7 @@ from facefinder.people import Person
 # A single reference is a worse witness than the mean of all, so it has to be this much nearer (cosine distance);
 # measured with `python3 tests/bench/quality.py`. It finds the photos of an age that only one reference shows.
 NEAREST_MARGIN = 0.05
+BY_WORD = -1.0  # below any distance: the user said so, and any threshold takes it
 
 
 class Verdict(StrEnum):
@@ -79,7 +80,7 @@ def look_alikes(
 class FaceMatch:
     """A face that is, or may be, a person. face, person: their positions in what was compared.
 
-    taken_from: the strictest threshold that takes it for sure; 0 by the user's word, None for a look-alike: none does.
+    taken_from: the strictest threshold that takes it for sure; BY_WORD, or None for a look-alike, which none takes.
     """
 
     face: int
@@ -109,7 +110,7 @@ def match(
             verdict = Verdict.MAYBE if verdict is Verdict.SURE else None
         if verdict:
             distance = float(found[face, person])
-            taken_from = 0.0 if confirmed else None if alike[face, person] else distance
+            taken_from = BY_WORD if confirmed else None if alike[face, person] else distance
             matches.append(FaceMatch(face, int(person), distance, verdict, taken_from))
     return matches
 
@@ -135,7 +136,7 @@ class PhotoMatch:
     source: the first path it was seen at; also_at: the others. sha256: hex. box: left, top, width, height in pixels
     of the upright photo, which measures width x height (None if that is not known). moment: as in Face. appearances: in
     a video, from and until when the person is in view, seconds, in order. modified_ns: the file's own time of change.
-    taken_from: the strictest threshold with which the photo surely shows the person; 0 by the user's word, or None.
+    taken_from: the strictest threshold with which the photo surely shows the person; BY_WORD, or None.
     """
 
     person: str
@@ -194,7 +195,9 @@ class PhotoMatch:
 
     def told_in(self, measure: Measure) -> Self:
         """The same match with its distance in another measure, to be told to the user."""
-        taken_from = None if self.taken_from is None else measure.of_cosine(self.taken_from)
+        taken_from = self.taken_from
+        if taken_from is not None and taken_from != BY_WORD:
+            taken_from = measure.of_cosine(taken_from)
         return replace(self, distance=measure.of_cosine(self.distance), taken_from=taken_from)
 
 

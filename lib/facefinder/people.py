@@ -22,7 +22,8 @@ SMALLEST_REFERENCE = 40
 class Reference:
     """A good reference photo and the face in it, or one of them (see Rule).
 
-    path: "" for a face that the user confirmed in a photo that lies nowhere now; sha256: of such a photo.
+    path: "" for a face of a photo that lies nowhere now. sha256: of the photo, where that is known; None for whatever
+    lies at the path.
     """
 
     path: str

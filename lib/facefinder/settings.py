@@ -22,6 +22,8 @@ ONE_RUN = (
     *("undo", "history", "export", "import_", "retry_failed"),
 )
 
+INDEX_NAME = "index.sqlite"
+
 # Engine -> what it does unless the user chooses: the model, and the smallest face to look for, pixels (0: any).
 DEFAULT_MODELS = {"native": models.DEFAULT_RECOGNISER, "deepface": deepface_models.DEFAULT_MODEL}
 SMALLEST_FACES = {"native": 20, "deepface": 0}
@@ -127,6 +129,8 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
     parsers[command].set_defaults(**_read_toml(home / "face_finder.toml", command, parsers))
     if command != "find":
         parsers[command].set_defaults(copy=None)  # in the file it is meant for the main command
+    if command == "forget":
+        parsers[command].set_defaults(refs_from_tags=False)  # to read all photos takes long, and is to be asked for
     given = parsers[command].parse_args(arguments[1:] if arguments[:1] == [command] else arguments)
     for other in parsers.values():  # what this command has no flag for is as if it were not given
         for name, value in vars(other.parse_args([])).items():
@@ -138,16 +142,16 @@ def read_settings(arguments: Sequence[str], home: Path) -> Settings:
     if not arguments:  # the double-click
         given.copy = given.copy or home / "found" / (platform.node() or "computer")
     _check_engine(given)
-    index = None if given.index is False else given.index or home / "index.sqlite"
+    index = None if given.index is False else given.index or home / INDEX_NAME
     beside = index.parent if index else None
     notes = []
     if given.tag and not given.copy:
         notes.append("--tag writes names beside copies only. To make copies, add:  --copy FOLDER")
-    in_cache = platformdirs.user_cache_path("face-finder", appauthor=False) / "index.sqlite"
+    in_cache = platformdirs.user_cache_path("face-finder", appauthor=False) / INDEX_NAME
     if command == "forget":
-        if given.index is None and in_cache.exists() and not (home / "index.sqlite").exists():
+        if given.index is None and in_cache.exists() and not (home / INDEX_NAME).exists():
             index = in_cache  # of a stick that is write-protected
-    elif given.index is None and not _can_write(home / "index.sqlite"):
+    elif given.index is None and not _can_write(home / INDEX_NAME):
         index = in_cache
         index.parent.mkdir(parents=True, exist_ok=True)
         notes.append(f"{home} cannot be written to. What is found out about the photos is kept in\n  {index}")

@@ -1,7 +1,6 @@
 """Somebody, a computer or everybody -> the traces of them: in the index, and in the files that the program wrote."""
 
 import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,18 +76,21 @@ def _check_once_called(name: str, namings: Sequence[tuple[int, str, int]], said:
         raise UsageError(f'{name} is called {now} now. To forget her or him under every name:  --person "{now}"')
     if not had_it:
         raise UsageError(
-            f"{no_such_person(name, said)} Of somebody with reference photos elsewhere add the --refs of the search; "
-            "of somebody whose name stood in the photos, --refs-from-tags."
+            f"{no_such_person(name, said)} If their reference photos are not in refs/, add --refs DIR. If they were "
+            "found by names in the photos, add --refs-from-tags, on the computer that was searched last."
         )
 
 
 def limits_of_key(key: str) -> Limits:
-    """The limits of the model that an analyzer's key names; of one that is not known any more, the default model's."""
+    """The limits of the model that an analyzer's key names; of one that is not known any more, the default model's.
+
+    Raises ModelsError where DeepFace, which knows those of its models, is not there.
+    """
     engine, _, rest = key.partition("/")
     detector, _, model = rest.split()[1].partition("+")
+    if engine == "deepface":
+        return Limits(*deepface_thresholds(model, detector, COSINE), Rule.NEAREST)
     try:
-        if engine == "deepface":
-            return Limits(*deepface_thresholds(model, detector, COSINE), Rule.NEAREST)
         of_model = recogniser(model).thresholds
     except ModelsError:
         of_model = recogniser(DEFAULT_RECOGNISER).thresholds
@@ -107,11 +109,16 @@ def traces_of_computer(index: Index, computers: Sequence[str]) -> Traces:
 
 def is_reference(path: bytes, refs: Path, name: str) -> bool:
     """Whether a photo lies in somebody's folder in refs, or in refs itself if that is called so, on any computer."""
-    parts = os.fsdecode(path).replace("\\", "/").split("/")[:-1]
-    own = Path(os.path.abspath(refs)).parts[-2:]
-    if same_name(own[-1], name) and tuple(parts[-2:]) == own:
+    parts, own = _parts(os.fsdecode(path))[:-1], _parts(os.path.abspath(refs))[-2:]
+    if same_name(own[-1], name) and list(map(str.casefold, parts[-2:])) == list(map(str.casefold, own)):
         return True
-    return any(parent == own[-1] and same_name(below, name) for parent, below in zip(parts, parts[1:], strict=False))
+    pairs = zip(parts, parts[1:], strict=False)
+    return any(same_name(parent, own[-1]) and same_name(below, name) for parent, below in pairs)
+
+
+def _parts(path: str) -> list[str]:
+    """Of whatever system it is."""
+    return path.replace("\\", "/").rstrip("/").split("/")
 
 
 def _reference_photos(index: Index, refs: Path, name: str) -> dict[int, str]:
@@ -188,8 +195,3 @@ def crops_in(folder: Path, index_name: str, faces: set[int] | None) -> list[Path
             if face is not None and (faces is None or face in faces):
                 found.append(path)
     return found + ([folder / HELP] if faces is None and (folder / HELP).is_file() else [])
-
-
-def this_computer() -> str:
-    """Its name, as the index has it."""
-    return platform.node()

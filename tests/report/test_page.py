@@ -86,7 +86,7 @@ def test_a_card_says_how_alike_where_and_when_and_leads_to_the_photo(browser, ou
     assert "very alike" in cards["IMG_0032.jpg"].text
     no_camera = next(match for match in outcome.matches if not match.taken)
     day = time.strftime("%Y-%m-%d", time.localtime(Path(no_camera.source).stat().st_mtime))
-    assert f"file of {day}" in cards[Path(no_camera.source).name].text
+    assert f"file dated {day}" in cards[Path(no_camera.source).name].text
     assert any("less alike" in card.text for card in cards.values())
 
 
@@ -165,6 +165,16 @@ def test_the_slider_agrees_with_a_search_whatever_else_was_asked_for(browser, st
     assert outcome.scan.photos > 20
 
 
+def test_a_threshold_with_few_digits_is_no_trying(browser, stick):
+    stick.report("--threshold", "0.5")
+    browser.get(stick.page.as_uri())
+    assert "trying" not in browser.find_element(By.TAG_NAME, "body").get_attribute("class")
+    slide(browser, 0.4)
+    assert "trying" in browser.find_element(By.TAG_NAME, "body").get_attribute("class")
+    slide(browser, 0.5)
+    assert "trying" not in browser.find_element(By.TAG_NAME, "body").get_attribute("class")
+
+
 def test_after_going_back_the_slider_says_what_is_to_be_seen(browser, outcome):
     slide(browser, 0.2)
     browser.get("about:blank")
@@ -181,7 +191,7 @@ def test_without_somebody_there_is_no_slider_and_nobody_counts_as_ruled_out(brow
     browser.get(stick.page.as_uri())
     assert not all_of(browser, ".slider")
     said = browser.find_element(By.ID, "main").text
-    assert "--without Jerry Seinfeld" in said
+    assert "without Jerry Seinfeld" in said
     assert "ruled out" not in said
 
 

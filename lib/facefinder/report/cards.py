@@ -3,11 +3,13 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from facefinder.collect import Collector
-from facefinder.match import Limits, PhotoMatch, Verdict
+from facefinder.errors import DestinationError
+from facefinder.match import BY_WORD, Limits, PhotoMatch, Verdict
 from facefinder.media.archives import archive_of
 from facefinder.report.page import Card, Picture
 from facefinder.report.pictures import Wanted
@@ -32,7 +34,9 @@ class Cards:
     ):
         self._folder, self._places, self._limits = page.parent, places, limits
         self._pictures, self._side = pictures, side
-        self._collector = Collector(settings.copy) if settings.copy else None
+        self._collector = None
+        with suppress(DestinationError):  # its drive was pulled out: the page leads to the photos themselves
+            self._collector = Collector(settings.copy) if settings.copy else None
         self._photos: dict[str, int] = {}
 
     def of(self, name: str, matches: Sequence[PhotoMatch], verdict: Verdict) -> list[Card]:
@@ -92,7 +96,7 @@ def _day(modified_ns: int | None) -> str:
 
 def _likeness(match: PhotoMatch, limits: Limits) -> str:
     """The distance in words, or what was stronger than it: a name in texts/."""
-    if match.taken_from == 0:
+    if match.taken_from == BY_WORD:
         return "in"
     if match.taken_from is None:
         return "out"

@@ -48,7 +48,7 @@ def report_of_groups(outcome: GroupsOutcome, settings: Settings, page: Path, pro
         grouped=Grouped(
             folder=str(settings.groups_folder),
             strangers=0 if outcome.names else outcome.strangers,
-            absent=outcome.absent,
+            absent=outcome.absent + outcome.not_shown,
             more=0 if outcome.names else len(outcome.people) - len(people),
         ),
     )

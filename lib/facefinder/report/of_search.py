@@ -52,11 +52,6 @@ def report_of_search(outcome: Outcome, settings: Settings, page: Path, progress:
         loosest=measure.of_cosine(min(loosest, LOOSEST)),
         run=run_of(outcome.scan, outcome.not_searched, outcome.places, outcome.seconds, settings),
         has_slider=not settings.without,
-        only=_asked_besides(settings),
+        together=settings.together,
+        without=", ".join(settings.without),
     )
-
-
-def _asked_besides(settings: Settings) -> list[str]:
-    """The flags that say which photos are wanted, as they were given."""
-    together = ["--together"] if settings.together else []
-    return [*together, *(f"--without {name}" for name in settings.without)]

@@ -108,7 +108,7 @@ class Report:
     """All that the page says. sure, maybe: the limits, as told to the user; loosest: as far as the cards go.
 
     grouped: of a run of `groups`. has_slider: not where more than a threshold decides what is taken.
-    only: in words what was asked for besides people, for example that they are together.
+    together, without: what was asked for besides people.
     """
 
     sections: list[Section]
@@ -118,7 +118,8 @@ class Report:
     run: Run
     grouped: Grouped | None = None
     has_slider: bool = True
-    only: list[str] = field(default_factory=list)
+    together: bool = False
+    without: str = ""
 
     @property
     def decimals(self) -> int:

@@ -7,7 +7,7 @@ const form = document.querySelector(".slider");
 if (form) {
   const slider = document.getElementById("threshold");
   const takes = document.getElementById("takes");
-  const start = slider.defaultValue; // a browser that goes back may have kept another value
+  const start = Number(slider.defaultValue); // a browser that goes back may have kept another value
 
   const people = all(".person").map((element) => ({
     here: element.querySelector(".here"),
@@ -25,8 +25,8 @@ if (form) {
   }
 
   function show() {
-    const trying = slider.value !== start;
     const threshold = Number(slider.value);
+    const trying = threshold !== start;
     document.body.classList.toggle("trying", trying);
     form.querySelector("button").disabled = !trying;
     const photos = new Set();

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from facefinder.errors import ForeignFile, IndexFileError, IndexInUse
+from facefinder.errors import IndexFileError, IndexInUse, UnreadableIndex
 from facefinder.storage.schema import ADDITIONS, APPLICATION, SCHEMA, VERSION
 
 LOCK_SECONDS = 5.0  # how long to wait for another run that is about to end
@@ -40,16 +40,22 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
+def work_of(part: Path) -> Path:
+    """Where that file is made ready."""
+    return part.with_name(f"{part.name}-work")
+
+
 def beside(path: Path) -> list[Path]:
     """What may lie beside the index at `path` and holds the same: journals, and what a killed run left."""
     part = part_of(path)
-    return [path.with_name(f"{path.name}-journal"), part, part.with_name(f"{part.name}-journal")]
+    files = [path, part, work_of(part)]
+    return [*(file.with_name(f"{file.name}-journal") for file in files), *files[1:]]
 
 
 def sweep(path: Path) -> None:
     """Remove what a killed run left beside the index at `path`, which this run has open."""
     with suppress(OSError):  # on a write-protected stick there is nothing to be done
-        for left in beside(path)[1:]:
+        for left in beside(path)[1:]:  # without the journal of the index itself
             left.unlink(missing_ok=True)
 
 
@@ -125,9 +131,11 @@ class Database:
         [(application,)], [(version,)] = self.rows("PRAGMA application_id"), self.rows("PRAGMA user_version")
         is_new = not self.rows("SELECT 1 FROM sqlite_master LIMIT 1")
         if not is_new and application != APPLICATION:
-            raise ForeignFile(f"{self._path} is another program's file. Name another place with --index FILE.")
+            raise IndexFileError(f"{self._path} is another program's file. Name another place with --index FILE.")
         if not is_new and not 1 <= version <= VERSION:
-            raise IndexFileError(f"The index {self._path} was written by another version of this program. {_MOVE_AWAY}")
+            raise UnreadableIndex(
+                f"The index {self._path} was written by another version of this program. {_MOVE_AWAY}"
+            )
         self.rows("COMMIT")
         # A rollback journal in one file beside the index works on FAT and exFAT, where WAL's shared memory may not,
         # and FULL waits for the stick: a commit that returned survives pulling it out.
@@ -169,7 +177,11 @@ class Database:
 
     def copy_to(self, path: Path) -> None:
         """Write all that is committed into a new file, encrypted as this one is."""
-        self.rows("VACUUM INTO ?", (os.fspath(path),))
+        self.rows("COMMIT")
+        try:
+            self.rows("VACUUM INTO ?", (os.fspath(path),))
+        finally:
+            self.rows("BEGIN")
 
     def close(self) -> None:
         """Keep what is done, and close. Raises IndexFileError."""
@@ -183,12 +195,12 @@ class Database:
     def _failure(self, error: Exception) -> IndexFileError:
         reason = getattr(error, "sqlite_errorcode", 0) & 0xFF  # above it stand the details
         if reason == sqlite3.SQLITE_NOTADB and self._passphrase:
-            return IndexFileError(
+            return UnreadableIndex(
                 f"The passphrase is not that of the index {self._path}, or the file is damaged. Try again; without the "
                 f"passphrase nobody can read it. {_MOVE_AWAY}"
             )
         if reason in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            return IndexFileError(f"The index {self._path} is damaged, or is no index ({error}). {_MOVE_AWAY}")
+            return UnreadableIndex(f"The index {self._path} is damaged, or is no index ({error}). {_MOVE_AWAY}")
         if reason == sqlite3.SQLITE_BUSY:
             return IndexInUse(
                 f"The index {self._path} is in use: is this program running twice, or its page still open in a "
