@@ -37,7 +37,14 @@ class Stick:
         self.tree, self.index = folder / "groups", folder / "index.sqlite"
 
     def settings(self, *words: object, command: str = ""):
-        words = (*words, "--index", self.index, "--groups", self.tree, "--jobs", "1")
+        words = (
+            *words,
+            "--index",
+            self.index,
+            "--groups",
+            self.tree,
+            *(() if command == "forget" else ("--jobs", "1")),
+        )
         return read_settings([*([command] if command else []), *map(str, words)], ROOT)
 
     def groups(self, *words: object):

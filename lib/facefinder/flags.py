@@ -170,7 +170,6 @@ def forget_parser() -> Parser:
     group.add_argument("--yes", action="store_true", help="do not ask")
     group.add_argument("--refs", type=path_of, metavar="DIR", help="where that person's reference photos are")
     _add_switch(group, "--refs-from-tags", "the person was found by names that other programs wrote into the photos")
-    _add_how(parser)
     memory = parser.add_argument_group("what is remembered")
     _add_groups(memory)
     _add_index(memory)

@@ -23,7 +23,7 @@ def destinations(home: Path) -> list[Path]:
 def remains_of_everybody(settings: Settings) -> list[str]:
     """Reference photos, and all copies."""
     found = [*_reference_folders(settings.refs), *destinations(settings.home)]
-    return list(map(str, found))
+    return list(dict.fromkeys(map(os.path.abspath, found)))
 
 
 def remains_of_computers(settings: Settings, computers: Sequence[str]) -> list[str]:
@@ -53,7 +53,7 @@ def remains_of_people(settings: Settings, names: Collection[str], photos: Collec
     settings_file = settings.home / "face_finder.toml"
     if settings_file.is_file() and _mentions(settings_file, names):
         found.append(settings_file)
-    return list(dict.fromkeys(map(str, found)))
+    return list(dict.fromkeys(map(os.path.abspath, found)))
 
 
 def _reference_folders(refs: Path) -> list[Path]:
