@@ -98,7 +98,10 @@ def test_a_destination_that_goes_before_all_is_copied(disk, refs, tmp_path, monk
         out.rename(tmp_path / "pulled out")
 
     code, said = search(monkeypatch, capsys, *words, pull=pull, after=len(PHOTOS) + 1 + 2)
-    assert (code, said, out.exists()) == (6, "", False)
+    assert (code, out.exists()) == (6, False)
+    told = json.loads(said)
+    assert len(told["matches"]) == 5 and told["copies"] is None, "what was found is told all the same"
+    assert Path(told["report"]).is_file()
     (tmp_path / "pulled out").rename(out)
     code, said = search(monkeypatch, capsys, *words)
     result = json.loads(said)
