@@ -15,6 +15,7 @@ from facefinder.errors import DestinationError, PlacesError, ReferencesError
 from facefinder.estimate import Estimate, estimates
 from facefinder.faces.analyzer import AnalyzerSpec, Face, Rule, specify, with_all_pictures
 from facefinder.faces.deepface_models import deepface_thresholds, specify_deepface
+from facefinder.faces.measures import Measure
 from facefinder.faces.models import recogniser
 from facefinder.index import Index
 from facefinder.match import Limits, PhotoMatch, Sighting, Verdict, match
@@ -267,10 +268,14 @@ def limits_of(settings: Settings) -> Limits:
 
 def model_limits(settings: Settings) -> Limits:
     """The distances that count where the user named none."""
-    if settings.engine == "deepface":
-        thresholds = deepface_thresholds(settings.model, settings.detector, settings.measure)
-        return Limits(*thresholds, Rule.NEAREST)
-    of_model = recogniser(settings.model).thresholds
+    return limits_of_model(settings.engine, settings.model, settings.detector, settings.measure)
+
+
+def limits_of_model(engine: str, model: str, detector: str | None, measure: Measure) -> Limits:
+    """The distances that count with a model. Raises ModelsError."""
+    if engine == "deepface":
+        return Limits(*deepface_thresholds(model, detector, measure), Rule.NEAREST)
+    of_model = recogniser(model).thresholds
     return Limits(of_model.sure, of_model.maybe)
 
 

@@ -15,7 +15,7 @@ from facefinder.review.names import folder_stem, is_junk, parse_folder
 from facefinder.review.read import index_name, mark_of, read_if_ours
 from facefinder.review.word import same_name
 from facefinder.settings import INDEX_NAME, ForgetSettings, Settings
-from facefinder.storage.database import beside, is_plain, is_there, part_of, sweep
+from facefinder.storage.database import is_plain, is_there, left_behind, part_of, sweep, with_journal
 from facefinder.storage.erase import erase_computer, erase_contents, erase_people, erase_words, faces_of
 from facefinder.storage.passphrase import passphrase_of
 from facefinder.traces import (
@@ -166,7 +166,7 @@ def _forget_everybody(settings: Settings, agree: Agree) -> Forgotten:
         elif mark:
             outcome.remains.append(str(folder))  # of another index
     tellers = reports_and_logs(settings)
-    files = [file for file in [path, *beside(path)] if file.is_file()] if path else []
+    files = [file for file in [*with_journal(path), *left_behind(path)] if file.is_file()] if path else []
     if not (files or crops or tellers):
         raise IndexFileError(f"There is no index {path}, so nothing is remembered. Name another one with --index FILE.")
     outcome.crops, outcome.reports = len(crops), len(tellers)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facefinder.errors import IndexFileError
 from facefinder.faces.analyzer import Face
 from facefinder.media.walk import FoundFile
-from facefinder.storage.database import Database, work_of
+from facefinder.storage.database import Database, with_journal, work_of
 
 COMMIT_SECONDS = 2.0  # what a pulled stick can cost
 CHUNK = 4096  # faces read at once
@@ -102,7 +102,7 @@ class Index:
             copy.commit()
             # Once more, for what was deleted in the first copy is still in its free places.
             copy._database.copy_to(path)
-        for left in (work, work.with_name(f"{work.name}-journal")):
+        for left in with_journal(work):
             left.unlink(missing_ok=True)
         with path.open("rb+") as file:
             os.fsync(file.fileno())

@@ -14,10 +14,13 @@ from facefinder.settings import Settings
 MOST_NAMED = 20  # copies of others' that show a person too
 
 
-def destinations(home: Path) -> list[Path]:
-    """The folders on the stick into which photos were copied: `found`, `found/COMPUTER`, `demo/found`, and others."""
-    manifests = [path for pattern in ("*", "*/*", "*/*/*") for path in home.glob(f"{pattern}/manifest.json")]
-    return sorted({path.parent for path in manifests if _rows_of(path.parent) is not None})
+def destinations(home: Path) -> dict[Path, list[dict[str, str]]]:
+    """Each folder on the stick into which photos were copied (`found`, `found/COMPUTER`, `demo/found`, and others),
+    with the rows of its manifest.
+    """
+    manifests = {path for pattern in ("*", "*/*", "*/*/*") for path in home.glob(f"{pattern}/manifest.json")}
+    rows = {path.parent: _rows_of(path.parent) for path in sorted(manifests)}
+    return {folder: own for folder, own in rows.items() if own}
 
 
 def remains_of_everybody(settings: Settings) -> list[str]:
@@ -40,8 +43,7 @@ def remains_of_people(settings: Settings, names: Collection[str], photos: Collec
     refs = dict.fromkeys([settings.refs, settings.home / "refs", settings.home / "demo" / "refs"])
     found = [folder for place in refs for folder in _folders(place) if is_one(folder.name)]
     found += [settings.refs] if is_one(settings.refs.name) and settings.refs.is_dir() else []
-    for destination in destinations(settings.home):
-        rows = _rows_of(destination) or []
+    for destination, rows in destinations(settings.home).items():
         shown = {row["sha256"] for row in rows if is_one(row["person"])} | set(photos)
         found += [folder for folder in _folders(destination) if is_one(folder.name)]
         others = {destination / row["copy"] for row in rows if row["sha256"] in shown and not is_one(row["person"])}
@@ -66,12 +68,12 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
 
 
-def _rows_of(destination: Path) -> list[dict[str, str]] | None:
-    """The rows of a manifest of ours; None where there is none."""
+def _rows_of(destination: Path) -> list[dict[str, str]]:
+    """The rows of a manifest of ours; none of another program's."""
     try:
-        return list(read_manifest(destination).values()) or None
+        return list(read_manifest(destination).values())
     except DestinationError:
-        return None
+        return []
 
 
 def _mentions(file: Path, names: Collection[str]) -> bool:

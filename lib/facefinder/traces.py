@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from facefinder.errors import ModelsError, ReferencesError, UsageError
-from facefinder.faces.analyzer import Rule
-from facefinder.faces.deepface_models import deepface_thresholds
 from facefinder.faces.measures import COSINE
-from facefinder.faces.models import DEFAULT_RECOGNISER, recogniser
+from facefinder.faces.models import DEFAULT_RECOGNISER
+from facefinder.find import limits_of_model
 from facefinder.group import STRANGER
 from facefinder.index import Index
 from facefinder.log import logs_in
@@ -88,13 +87,12 @@ def limits_of_key(key: str) -> Limits:
     """
     engine, _, rest = key.partition("/")
     detector, _, model = rest.split()[1].partition("+")
-    if engine == "deepface":
-        return Limits(*deepface_thresholds(model, detector, COSINE), Rule.NEAREST)
     try:
-        of_model = recogniser(model).thresholds
+        return limits_of_model(engine, model, detector, COSINE)
     except ModelsError:
-        of_model = recogniser(DEFAULT_RECOGNISER).thresholds
-    return Limits(of_model.sure, of_model.maybe)
+        if engine == "deepface":
+            raise
+        return limits_of_model(engine, DEFAULT_RECOGNISER, None, COSINE)
 
 
 def traces_of_computer(index: Index, computers: Sequence[str]) -> Traces:

@@ -45,17 +45,21 @@ def work_of(part: Path) -> Path:
     return part.with_name(f"{part.name}-work")
 
 
-def beside(path: Path) -> list[Path]:
-    """What may lie beside the index at `path` and holds the same: journals, and what a killed run left."""
+def with_journal(path: Path) -> list[Path]:
+    """A database's file, and the journal that may lie beside it."""
+    return [path, path.with_name(f"{path.name}-journal")]
+
+
+def left_behind(path: Path) -> list[Path]:
+    """What a killed run may have left beside the index at `path`; it holds the same."""
     part = part_of(path)
-    files = [path, part, work_of(part)]
-    return [*(file.with_name(f"{file.name}-journal") for file in files), *files[1:]]
+    return [*with_journal(part), *with_journal(work_of(part))]
 
 
 def sweep(path: Path) -> None:
     """Remove what a killed run left beside the index at `path`, which this run has open."""
     with suppress(OSError):  # on a write-protected stick there is nothing to be done
-        for left in beside(path)[1:]:  # without the journal of the index itself
+        for left in left_behind(path):
             left.unlink(missing_ok=True)
 
 
