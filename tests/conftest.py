@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from selenium import webdriver
 import face_finder
 
 face_finder.use_bundle()
+
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C: a test that presses
+# it would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from facefinder.faces.analyzer import Analyzer, AnalyzerSpec, load, specify  # noqa: E402 - needs the packages
 from tests.browser import chromium, look  # noqa: E402
