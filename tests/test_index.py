@@ -41,8 +41,9 @@ def a_file(path: str, content: Content, modified_ns: int = 1_500_000_000_000_000
 
 def add(index: Index, path: str, content: Content, *faces: Face, problem: str | None = None) -> FoundFile:
     file = a_file(path, content)
-    index.add_analysis(content, faces, problem)
-    index.add_place(file, content.sha256)
+    with index.whole():
+        index.add_analysis(content, faces, problem)
+        index.add_place(file, content.sha256)
     return file
 
 

@@ -156,8 +156,9 @@ def test_ctrl_c_stops_soon_and_says_how_to_go_on(stopped):
         r"\r *\r\nStopped\. (\d+) photos are done and kept; the same command goes on from there\.\n$", said
     )
     assert done and "Traceback" not in said, said
-    # The five references are in the index too.
-    assert int(done[1]) + 5 == run.analysed() < 312
+    # The five references are in the index too; and Ctrl-C may come when a photo is kept but not counted yet.
+    assert run.analysed() - 5 - int(done[1]) in (0, 1)
+    assert run.analysed() < 312
 
 
 def test_ctrl_c_leaves_no_process_behind(stopped):

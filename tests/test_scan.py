@@ -1,6 +1,7 @@
 """Files -> workers -> rows: what a worker's death or mistake costs, and what is analysed at all."""
 
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
-from facefinder.errors import IndexFileError, WorkerError
+from facefinder.errors import IndexFileError, Interrupted, WorkerError
 from facefinder.index import Index
 from facefinder.media.walk import walk
 from facefinder.progress import NoProgress
@@ -142,6 +143,34 @@ def test_workers_that_die_without_any_photo_end_the_run_with_advice(photos, scan
     with pytest.raises(WorkerError, match="--jobs 1") as failure:
         scan_folder(photos, replace(faulty_spec, key="dead on arrival"))
     assert failure.value.exit_code == 8
+
+
+@pytest.mark.parametrize("written", ["INTO content", "INTO analysis", "INTO face", "INTO place"])
+def test_ctrl_c_while_a_photo_is_stored_keeps_those_before_it_and_nothing_of_this_one(
+    photos, tmp_path, spec, monkeypatch, written
+):
+    for path in sorted(photos.iterdir())[3:]:
+        path.unlink()
+    rows = Index.rows
+
+    def stopped_at_the_second_photo(self, statement, values=()):
+        result = rows(self, statement, values)
+        if written in statement and not statement.startswith("SELECT"):
+            [(contents,)] = rows(self, "SELECT count(*) FROM content")
+            if contents == 2:
+                signal.raise_signal(signal.SIGINT)
+        return result
+
+    with Index(None, spec.key, "here") as index:
+        undisturbed = scan(walk([photos]), index, spec, jobs=1, progress=NoProgress())
+    with monkeypatch.context() as patch, Index(tmp_path / "index.sqlite", spec.key, "here") as index:
+        patch.setattr(Index, "rows", stopped_at_the_second_photo)
+        with pytest.raises(Interrupted, match=r"^Stopped\. 1 photos"):
+            scan(walk([photos]), index, spec, jobs=1, progress=NoProgress())
+    with Index(tmp_path / "index.sqlite", spec.key, "here") as index:
+        again = scan(walk([photos]), index, spec, jobs=1, progress=NoProgress())
+        assert (again.photos, again.analysed) == (3, 2)
+        assert index.rows("SELECT count(*) FROM face") == [(undisturbed.faces,)]
 
 
 def test_a_full_stick_ends_the_scan_and_is_named_as_the_reason(photos, tmp_path, spec):

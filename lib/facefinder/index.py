@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -113,9 +113,9 @@ class Index:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Keep what is done, also when the run ends early."""
+        """Keep what was written; where a run ends early, all up to the last commit, as if it had been killed."""
         with suppress(IndexFileError) if error else nullcontext():
-            self._database.close()
+            self._database.close(keep=not error)
 
     def begin_run(self) -> None:
         """From here on "seen in this run" means: seen after this call."""
@@ -162,6 +162,20 @@ class Index:
         )
         return frozenset(sha256 for (sha256,) in rows)
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Keep all that is written within, or nothing where it is broken off; commits when it is time."""
+        self.rows("SAVEPOINT whole")
+        try:
+            yield
+        except BaseException:
+            with suppress(IndexFileError):  # after some failures SQLite has taken back everything by itself
+                self.rows("ROLLBACK TO whole")
+            raise
+        self.rows("RELEASE whole")
+        if time.monotonic() - self._committed > COMMIT_SECONDS:
+            self.commit()
+
     def add_analysis(self, content: Content, faces: Sequence[Face], problem: str | None) -> None:
         """Store what the analyzer made of a content."""
         # Another analyzer may have opened what an earlier one could not.
@@ -183,7 +197,7 @@ class Index:
             )
 
     def add_place(self, file: FoundFile, sha256: bytes) -> None:
-        """Store that a content was seen at a path in this run; commits when it is time."""
+        """Store that a content was seen at a path in this run."""
         search = self._run if self._searching else None
         self.rows(
             "INSERT INTO place (computer, path, bytes, modified_ns, content, run, search) "
@@ -193,8 +207,6 @@ class Index:
             "search = coalesce(excluded.search, iif(content = excluded.content, search, NULL))",
             (self._computer, os.fsencode(file.path), file.bytes, file.modified_ns, self._run, search, sha256),
         )
-        if time.monotonic() - self._committed > COMMIT_SECONDS:
-            self.commit()
 
     def commit(self) -> None:
         """Make everything so far survive a crash."""

@@ -3,11 +3,11 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facefinder.errors import Interrupted
+from facefinder.errors import IndexFileError, Interrupted
 from facefinder.faces.analyzer import AnalyzerSpec, Face
 from facefinder.faces.trial import choose_device
 from facefinder.index import Content, Index
@@ -98,7 +98,11 @@ def scan(
                 if result.analysis:
                     matches += count_matches(result.analysis.faces)
                 progress.advance(f"{matches} matches, {report.faces} faces")
-    except KeyboardInterrupt:
+    except BaseException as error:
+        with suppress(IndexFileError):
+            index.commit()  # the files so far are whole
+        if not isinstance(error, KeyboardInterrupt):
+            raise
         raise Interrupted(
             f"Stopped. {report.photos} photos are done and kept; the same command goes on from there."
         ) from None
@@ -117,18 +121,23 @@ def _store(result: FileResult, index: Index, report: ScanReport) -> None:
         if result.problem and result.quarantine:
             Quarantine(index).add(result.file, result.problem)
         return
-    report.count(result.file)
     analysis = result.analysis
-    if analysis or result.problem:
+    is_new = analysis or result.problem
+    with index.whole():
+        if is_new:
+            content = Content(result.sha256, result.file.bytes)
+            if analysis:
+                content = replace(content, width=analysis.width, height=analysis.height, taken=analysis.taken)
+            index.add_analysis(content, analysis.faces if analysis else [], result.problem)
+        index.add_place(result.file, result.sha256)
+    # Counted when it is kept: Ctrl-C may come in between.
+    report.count(result.file)
+    if is_new:
         report.analysed += 1
-        content = Content(result.sha256, result.file.bytes)
-        if analysis:
-            report.faces += len(analysis.faces)
-            for stage, spent in analysis.seconds.items():
-                report.seconds[stage] += spent
-            content = Content(result.sha256, result.file.bytes, analysis.width, analysis.height, analysis.taken)
-        index.add_analysis(content, analysis.faces if analysis else [], result.problem)
-    index.add_place(result.file, result.sha256)
+    if analysis:
+        report.faces += len(analysis.faces)
+        for stage, spent in analysis.seconds.items():
+            report.seconds[stage] += spent
 
 
 def _batches(files: list[FoundFile], jobs: int) -> Iterator[list[FoundFile]]:

@@ -187,10 +187,13 @@ class Database:
         finally:
             self.rows("BEGIN")
 
-    def close(self) -> None:
-        """Keep what is done, and close. Raises IndexFileError."""
+    def close(self, keep: bool = True) -> None:
+        """Commit, or take back what was not committed, and close. Raises IndexFileError."""
         try:
-            self._connection.commit()
+            if keep:
+                self._connection.commit()
+            else:
+                self._connection.rollback()
         except self._error as error:
             raise self._failure(error) from error
         finally:
