@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -47,8 +48,14 @@ if __name__ == "__main__":
     use_bundle()
     # Worker processes would look for modules in the current folder first.
     os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        from facefinder.cli import main
-    except KeyboardInterrupt:  # Ctrl-C before anything was begun
-        sys.exit(130)
-    sys.exit(main(sys.argv[1:], HOME))
+    # While libraries load, and while they end, Ctrl-C ends the process at once: raised in there, it would come out as
+    # pages of their errors. A shell that starts this in the background has Ctrl-C ignored; then it stays so.
+    answer = signal.getsignal(signal.SIGINT)
+    at_once = signal.SIG_DFL if answer is signal.default_int_handler else answer
+    signal.signal(signal.SIGINT, at_once)
+    from facefinder.cli import main
+
+    signal.signal(signal.SIGINT, answer)
+    code = main(sys.argv[1:], HOME)
+    signal.signal(signal.SIGINT, at_once)
+    sys.exit(code)

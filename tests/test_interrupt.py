@@ -179,6 +179,17 @@ def test_ctrl_c_while_the_workers_start_is_answered_by_the_program_alone(tmp_pat
     run.wait_until_all_are_gone()
 
 
+def test_ctrl_c_while_libraries_load_brings_no_errors_of_theirs(tmp_path, refs, photos):
+    run = Run(tmp_path, refs, photos)
+    # NumPy's first library is there; the program's own lines are reached only on a busy machine.
+    run.wait_for(lambda: "_multiarray_umath" in Path(f"/proc/{run.process.pid}/maps").read_text())
+    os.killpg(run.process.pid, signal.SIGINT)
+    output, said = run.end(20)
+    assert output == ""
+    assert (run.process.returncode, said) == (-signal.SIGINT, "") or said.endswith("goes on from there.\n"), said
+    assert "Error" not in said
+
+
 def test_the_workers_of_a_killed_run_end_by_themselves(killed):
     killed.wait_until_all_are_gone()
 

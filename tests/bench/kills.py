@@ -3,9 +3,10 @@
     python3 tests/bench/kills.py [--kills 200] [--photos 300] [--seed 0]
 
 Runs go through a pile of small photos with two workers and copy two people's photos. At random moments SIGKILL goes to
-the program, to one of its workers, or to both; then the same command is given again. Each time that a run comes to its
-end, its index and its copies are compared with those of an undisturbed run, and it all begins anew, until there were so
-many kills. After each kill of the program, what the index held before is still there. Runs on Linux and macOS.
+the program, to one of its workers, or to both, or the program is stopped with Ctrl-C; then the same command is given
+again. Each time that a run comes to its end, its index and its copies are compared with those of an undisturbed run,
+and it all begins anew, until there were so many kills. After each kill of the program, what the index held before is
+still there. Runs on Linux and macOS.
 """
 
 import argparse
@@ -34,7 +35,7 @@ import psutil
 from PIL import Image
 
 LONG_SIDE = 400  # pixels of a photo: small ones, so that kills come between all steps
-PROGRAM, WORKER, BOTH = "program", "worker", "both"
+PROGRAM, WORKER, BOTH, CTRL_C = "program", "worker", "both", "Ctrl-C"
 MOST_WORKERS = 2  # killed in one run: a file that a worker dies of three times is left out, and rightly so
 LONGEST = 600.0  # seconds for a run that is not killed any more, on a busy machine
 
@@ -86,7 +87,10 @@ def kill_runs(
         while killed.total() < kills:
             if run.wait(chance.uniform(0, usual / 4)):
                 return True
-            aim = chance.choice((PROGRAM, WORKER, BOTH) if workers < MOST_WORKERS else (PROGRAM, BOTH))
+            aim = chance.choice((PROGRAM, BOTH, CTRL_C, WORKER) if workers < MOST_WORKERS else (PROGRAM, BOTH, CTRL_C))
+            if aim == CTRL_C:
+                killed[aim] += 1
+                return run.interrupt()
             killed[aim] += run.kill(aim, chance)
             workers += aim == WORKER
             if aim != WORKER:
@@ -143,6 +147,18 @@ class Run:
             said.seek(0)
             assert self._process.returncode == 0, said.read().decode()
         return True
+
+    def interrupt(self) -> bool:
+        """Press Ctrl-C once the program is at work; returns whether it had just come to a good end."""
+        while self._process.poll() is None and not self.index.exists():
+            time.sleep(0.01)
+        self._process.send_signal(signal.SIGINT)
+        code = self._process.wait(LONGEST)
+        with self._said as said:
+            said.seek(0)
+            text = said.read().decode()
+        assert code in (0, 130, -signal.SIGINT) and "Traceback" not in text, f"{code}: {text}"
+        return code == 0
 
     def kill(self, aim: str, chance: random.Random) -> bool:
         """Whether there was something to kill."""
