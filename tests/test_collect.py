@@ -145,6 +145,27 @@ def test_copies_whose_manifest_was_lost_are_recognised_by_their_content(disk, ou
     assert manifest(out) == rows
 
 
+def test_a_manifest_whose_second_file_was_never_written_is_completed_by_the_next_run(disk, out, monkeypatch):
+    first = found(disk / "a.jpg", b"a")
+    copy(out, first)
+    second = found(disk / "b.jpg", b"b")
+    replace = collect._replace
+
+    def killed_at_the_table(path: Path, data: bytes) -> None:
+        if path.suffix == ".csv":
+            raise KeyboardInterrupt
+        replace(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collect, "_replace", killed_at_the_table)
+        with pytest.raises(KeyboardInterrupt):
+            copy(out, first, second)
+    for _ in range(2):
+        assert copy(out, first, second).already_there == 2
+        assert [row["copy"] for row in manifest(out)] == ["Mom/a.jpg", "Mom/b.jpg"]
+        (out / "manifest.csv").unlink()
+
+
 def test_a_copy_that_was_taken_away_is_made_again_and_stands_in_the_manifest_once(disk, out):
     photo = found(disk / "a.jpg", b"photo")
     copy(out, photo)

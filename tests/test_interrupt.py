@@ -134,7 +134,7 @@ def stopped(folder, refs, photos) -> tuple[Run, str]:
     run = Run(folder, refs, photos)
     run.wait_for(lambda: run.done() > 10)
     os.killpg(run.process.pid, signal.SIGINT)
-    output, said = run.end(5)
+    output, said = run.end(60)
     assert output == ""
     return run, said
 
@@ -173,10 +173,42 @@ def test_ctrl_c_while_the_workers_start_is_answered_by_the_program_alone(tmp_pat
         masks = dict(re.findall(r"(Sig\w+):\s*(\w+)", Path(f"/proc/{worker}/status").read_text()))
         assert (int(masks["SigBlk"], 16) | int(masks["SigIgn"], 16)) >> (signal.SIGINT - 1) & 1
     os.killpg(run.process.pid, signal.SIGINT)
-    _, said = run.end(5)
+    output, said = run.end(60)
     assert re.search(r"\nStopped\. .* the same command goes on from there\.\n$", said)
-    assert "Traceback" not in said
+    assert output == "" and "Traceback" not in said
     run.wait_until_all_are_gone()
+
+
+# Ctrl-C at the very moment at which a worker is started, which any thread of the program may receive.
+PRESSED_AT_THE_START = """
+import os, signal, sys
+import face_finder
+face_finder.use_bundle()
+from joblib.externals.loky.backend.process import LokyProcess
+from facefinder.cli import main
+
+def start_and_press(self):
+    start(self)
+    os.kill(os.getpid(), signal.SIGINT)
+
+start, LokyProcess.start = LokyProcess.start, start_and_press
+sys.exit(main(sys.argv[1:], face_finder.HOME))
+"""
+
+
+def test_ctrl_c_at_the_moment_at_which_a_worker_starts_leaves_none_half_started(tmp_path, refs, photos):
+    words = ["--json", "--jobs", "2", "--refs", refs, "--index", tmp_path / "index.sqlite", photos]
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED_AT_THE_START, *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert re.search(r"\nStopped\. .* the same command goes on from there\.\n$", done.stderr)
+    assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_while_libraries_load_brings_no_errors_of_theirs(tmp_path, refs, photos):

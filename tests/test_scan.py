@@ -23,6 +23,7 @@ from facefinder.workers.watch import WorkerLimits
 FAULTY = """
 import os
 import signal
+import time
 import facefinder.workers.crew
 import facefinder.workers.look
 from facefinder.faces.analyzer import AnalyzerSpec, load
@@ -51,9 +52,9 @@ class FaultyAnalyzer:
             while True:
                 pass
         if data.endswith(b"greedy"):
-            hoard = []
-            while True:
-                hoard.append(bytes(1 << 20))
+            hoard = b"x" * (2 << 30)
+            while hoard:
+                time.sleep(1)
         if data.endswith(b"odd"):
             raise ZeroDivisionError("of all things")
         return load(self.spec).analyse(data)

@@ -69,19 +69,10 @@ class Collector:
         """Copy what is missing and write the manifest. Raises DestinationError; what was copied stays."""
         missing = self.missing(matches)
         report = CopyReport(already_there=len(matches) - len(missing))
-        if not missing:
-            return report
         try:
-            device = self._make_room(sum(match.bytes for match in missing))
-            progress.start("Copying", len(missing))
-            try:
-                for match in missing:
-                    self._check_there(device)
-                    self._copy_one(match, report)
-                    progress.advance()
-            finally:
-                progress.finish()
-                self._check_there(device)
+            if missing:
+                self._copy_all(missing, report, progress)
+            elif self._rows and not self._table_is_new():
                 self._write_manifest()
         except OSError as error:
             raise _destination_error(self.destination, error) from error
@@ -110,6 +101,19 @@ class Collector:
                     report.tagged += 1
         except OSError as error:
             raise _destination_error(self.destination, error) from error
+
+    def _copy_all(self, missing: Sequence[PhotoMatch], report: CopyReport, progress: Progress) -> None:
+        device = self._make_room(sum(match.bytes for match in missing))
+        progress.start("Copying", len(missing))
+        try:
+            for match in missing:
+                self._check_there(device)
+                self._copy_one(match, report)
+                progress.advance()
+        finally:
+            progress.finish()
+            self._check_there(device)
+            self._write_manifest()
 
     def _lies_there(self, match: PhotoMatch) -> bool:
         row = self._rows.get((match.person, match.verdict, match.sha256))
@@ -153,6 +157,14 @@ class Collector:
             "seen_at": match.when,
         }
         self._rows[match.person, match.verdict, match.sha256] = {column: row[column] for column in COLUMNS}
+
+    def _table_is_new(self) -> bool:
+        """Whether manifest.csv was written after manifest.json; a run may have been broken off in between."""
+        try:
+            rows, table = (os.stat(self.destination / f"manifest.{suffix}").st_mtime_ns for suffix in ("json", "csv"))
+        except FileNotFoundError:
+            return False
+        return table >= rows
 
     def _write_manifest(self) -> None:
         rows = sorted(self._rows.values(), key=lambda row: (row["copy"], row["person"]))

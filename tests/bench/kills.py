@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=300, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    # Started in the background by a shell, this and what it starts would ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         place = make_photos(Path(folder) / "photos", options.photos)
         done = kill_runs(Path(folder), place, options.kills, options.seed, partial(print, flush=True))
@@ -149,8 +151,8 @@ class Run:
         return True
 
     def interrupt(self) -> bool:
-        """Press Ctrl-C once the program is at work; returns whether it had just come to a good end."""
-        while self._process.poll() is None and not self.index.exists():
+        """Press Ctrl-C once the program has its index open; returns whether it had just come to a good end."""
+        while self._process.poll() is None and not self._has_index_open():
             time.sleep(0.01)
         self._process.send_signal(signal.SIGINT)
         code = self._process.wait(LONGEST)
@@ -172,6 +174,11 @@ class Run:
         self._process.wait()
         self._said.close()
         return True
+
+    def _has_index_open(self) -> bool:
+        with suppress(psutil.Error):
+            return str(self.index) in [file.path for file in psutil.Process(self._process.pid).open_files()]
+        return False
 
     def _workers(self) -> list[psutil.Process]:
         found = []

@@ -64,7 +64,7 @@ def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., sub
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     environment |= {"HOME": str(home), "WINEPREFIX": str(home / "prefix"), "WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
 
-    def run(line: str | list[str], folder: Path, seconds: int = 240) -> subprocess.CompletedProcess[str]:
+    def run(line: str | list[str], folder: Path, seconds: int = 500) -> subprocess.CompletedProcess[str]:
         command = ["wine", "cmd", "/c", *([line] if isinstance(line, str) else line)]
         # A pipe: with a file in its place Python does not start in Wine.
         process = subprocess.Popen(

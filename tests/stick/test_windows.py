@@ -63,7 +63,7 @@ def test_a_double_click_looks_for_everyone_in_refs_and_copies_to_found_on_the_st
         pictures.unlink()
     shutil.copytree(windows_stick / "demo" / "album", pictures / "Fotos ü", dirs_exist_ok=True)
     before = {path for path in user.rglob("*") if path.is_file()}
-    result = wine("run.bat", windows_stick, 300)
+    result = wine("run.bat", windows_stick)
     assert result.returncode == 0, result.stdout
     assert "close this window" in result.stdout
     [computer] = (windows_stick / "found").iterdir()

@@ -141,17 +141,25 @@ def _watch() -> Watch:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Answer Ctrl-C only afterwards. Processes started meanwhile stay deaf to it, so that only the parent answers."""
-    if sys.platform == "win32":
-        yield
-        return
-    # This helper process, which joblib needs, lets Ctrl-C through again when it starts; so it starts first.
-    multiprocessing.resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Answer Ctrl-C only afterwards: joblib leaves behind what it was just starting.
+
+    Processes started meanwhile stay deaf to it, so that only the parent answers.
+    """
+    pressed = []
+    # Not blocked alone, for the system gives it to any thread that has not blocked it.
+    answer = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    if sys.platform != "win32":
+        # This helper process, which joblib needs, lets Ctrl-C through again when it starts; so it starts first.
+        multiprocessing.resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, answer)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _settle_in(parent: int, outbox: "Connection[object, object]") -> None:

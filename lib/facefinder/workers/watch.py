@@ -102,7 +102,8 @@ class Watch:
                 else:
                     self._at_work.pop(worker, None)
             now = time.monotonic()
-            if now - looked >= INTERVAL:
+            # Not by old news: after a pause, what happened meanwhile still waits to be read.
+            if now - looked >= INTERVAL and not self._inbox.poll():
                 # When the computer was asleep, so were the workers.
                 self._look(min(now - looked, 2 * INTERVAL))
                 looked = now
