@@ -98,14 +98,15 @@ def scan(
                 if result.analysis:
                     matches += count_matches(result.analysis.faces)
                 progress.advance(f"{matches} matches, {report.faces} faces")
-    except BaseException as error:
-        with suppress(IndexFileError):
-            index.commit()  # the files so far are whole
-        if not isinstance(error, KeyboardInterrupt):
-            raise
+    except KeyboardInterrupt:
+        index.commit()
         raise Interrupted(
             f"Stopped. {report.photos} photos are done and kept; the same command goes on from there."
         ) from None
+    except Exception:
+        with suppress(IndexFileError):
+            index.commit()  # the files so far are whole
+        raise
     finally:
         progress.finish()
     index.commit()
