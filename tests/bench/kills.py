@@ -133,7 +133,8 @@ class Run:
         self._command = ["bash", str(common.ROOT / "run.sh"), *words, "--index", str(self.index), str(place)]
 
     def start(self) -> None:
-        self._said = (self.folder / "said.txt").open("w+b")
+        # One for each start: those that were killed may still have workers that complain.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the run is over
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=self._said, stderr=subprocess.STDOUT
         )
